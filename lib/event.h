@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * event.h - what one probe says about one packet.
+ *
+ * Shared by the BPF programs and by every stage in user space; compiled on both
+ * sides, so it holds plain data only.
+ */
+#ifndef VNT_EVENT_H
+#define VNT_EVENT_H
+
+#include <linux/types.h>
+
+/*
+ * One observation of one packet at one probe.
+ *
+ * (flow, key) names the packet; see packet.h for how both are computed. `probe`
+ * indexes the probe table of the trace the event is in, which also says the
+ * domain.
+ */
+struct vnt_event {
+	__u64 time_ns; /* CLOCK_MONOTONIC of the domain; after merge, the reference domain's */
+	__u64 flow;    /* hash of the 5-tuple */
+	__u64 key;     /* names the packet within its flow */
+	__u32 length;  /* bytes of the packet from its network header on */
+	__u32 payload; /* bytes after the transport header; 0 where there is none */
+	__u16 probe;
+	__u16 cpu;
+	__u16 flags; /* VNT_PACKET_* */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct vnt_event) == 40, "struct vnt_event is an ABI");
+
+enum vnt_packet_flags {
+	VNT_PACKET_TCP_DATA = 1 << 0, /* key is a byte range: sequence number, TSval, IP ID */
+	VNT_PACKET_FRAGMENT = 1 << 1, /* IP fragment; ports are those of the first one, or 0 */
+	VNT_PACKET_SHORT = 1 << 2,    /* not all bytes the key is made of were in reach */
+};
+
+/* The 5-tuple. Addresses in network order, IPv4 in the first four bytes, unused bytes 0. */
+struct vnt_flow {
+	__u8 saddr[16];
+	__u8 daddr[16];
+	__u16 sport; /* host order; 0 where the protocol has no ports */
+	__u16 dport;
+	__u16 ethertype; /* host order: 0x0800, 0x86dd, or what else the frame carries */
+	__u8 proto;      /* IP protocol number; 0 if not IP */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct vnt_flow) == 40, "struct vnt_flow is an ABI");
+
+#endif

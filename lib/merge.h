@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * merge.h - many traces as one source: one probe table, one clock, one order of time.
+ *
+ * Single pass: holds one block of each input, whatever their sizes. Events of equal time keep the
+ * order of the inputs, so the result does not depend on anything but them.
+ */
+#ifndef VNT_MERGE_H
+#define VNT_MERGE_H
+
+#include "reader.h"
+
+enum merge_clock {
+	MERGE_CLOCK_AUTO, /* domains with the reference's boot ID share its clock; others by CLOCK_REALTIME */
+	MERGE_CLOCK_NONE, /* leave all times as they are */
+};
+
+struct merge;
+
+/*
+ * Takes ownership of the readers, also on error. The first reader's first domain is the reference
+ * clock. A recording that is in two of the readers is refused: -EEXIST, and `reason` (256 bytes)
+ * says which. Reads as far into each input as its clock anchors need.
+ */
+int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
+	       log_fn log, void *log_context, char *reason);
+
+/* The joined tables, with each domain's clock_fit filled in; owned by the merge. */
+const struct trace_info *merge_info(const struct merge *merge);
+
+/* 1: *batch is filled, times on the reference clock; 0: end; -errno. */
+int merge_next(struct merge *merge, struct batch *batch);
+
+uint64_t merge_damaged(const struct merge *merge); /* bytes, over all inputs */
+void merge_close(struct merge *merge);		   /* accepts NULL */
+
+#endif

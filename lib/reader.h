@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * reader.h - reads a trace file or stream, block by block, trusting no byte of it.
+ *
+ * Damage (wrong CRC, impossible lengths, columns that do not decode, a truncated tail) costs the
+ * blocks it touches and no others: the reader looks for the next valid block header, logs one line
+ * with the byte range, and goes on. Events known to be missing come as a LOSS_DAMAGED_FILE row.
+ */
+#ifndef VNT_READER_H
+#define VNT_READER_H
+
+#include "trace.h"
+
+struct reader;
+
+/*
+ * Reads up to the header. Takes ownership of `fd` also on error (0 is closed too). `name` is used in
+ * log lines. -ENODATA: empty; -EINVAL: not a trace file; -EBADMSG: no copy of the header is intact;
+ * -EPROTONOSUPPORT: written by a newer major version; else the errno of read(2).
+ */
+int reader_open(struct reader **reader, int fd, const char *name, log_fn log, void *log_context);
+
+/* The tables of the file; owned by the reader. Every `probe` and `domain` in a batch indexes them. */
+const struct trace_info *reader_info(const struct reader *reader);
+const char *reader_name(const struct reader *reader);
+
+/* 1: *batch is filled; 0: end of file; -errno of read(2) or -ENOMEM. Blocks of unknown type are
+ * skipped. */
+int reader_next(struct reader *reader, struct batch *batch);
+
+/* Bytes that could not be used so far. */
+uint64_t reader_damaged(const struct reader *reader);
+
+void reader_close(struct reader *reader); /* accepts NULL */
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * report.h - what a report says: the schema vnettrace.report/1 as plain data.
+ *
+ * stats_report() fills it, the formats of format.h print it. Names of probes are full
+ * ("domain/probe"). Times and durations are nanoseconds.
+ */
+#ifndef VNT_REPORT_H
+#define VNT_REPORT_H
+
+#include "trace.h"
+
+struct latency {
+	uint64_t count; /* if 0, all else is 0 */
+	int64_t min_ns;
+	int64_t mean_ns;
+	int64_t p50_ns;
+	int64_t p90_ns;
+	int64_t p99_ns;
+	int64_t p999_ns;
+	int64_t max_ns;
+	int64_t jitter_ns; /* RFC 3550, 6.4.1 */
+	int64_t bound_ns;  /* or CLOCK_UNBOUNDED */
+};
+
+struct domain_report {
+	const struct domain *domain;
+	uint64_t events;
+	uint64_t lost;
+	uint64_t first_ns;
+	uint64_t last_ns;
+};
+
+struct probe_report {
+	const char *name; /* full */
+	uint16_t domain;
+	uint64_t events;
+	uint64_t packets; /* distinct packets */
+	uint64_t bytes;
+	double throughput_bps;
+	double packet_rate;
+	uint64_t lost;
+};
+
+struct hop_report {
+	uint16_t from; /* index into probes */
+	uint16_t to;
+	bool cross_domain;
+	double share; /* of the end-to-end mean, 0 to 1 */
+	struct latency latency;
+};
+
+struct path_report {
+	uint16_t *probes;
+	size_t nprobes;
+	uint64_t packets;
+	struct latency end_to_end;
+	struct hop_report *hops; /* nprobes - 1; their means add up to end_to_end.mean_ns */
+};
+
+struct loss_report {
+	uint16_t from;
+	uint16_t to;
+	uint64_t sent;
+	uint64_t received;
+	uint64_t lost;
+	double ratio;
+	double ratio_min;
+	double ratio_max;
+};
+
+struct flow_report {
+	struct vnt_flow flow;
+	uint64_t hash;
+	bool known; /* the 5-tuple is known; else only the hash */
+	uint64_t packets;
+	uint64_t bytes;
+	double throughput_bps;
+	double loss_ratio;
+	struct latency latency;
+};
+
+struct cpu_report {
+	uint16_t probe;
+	uint16_t cpu;
+	uint64_t events;
+};
+
+struct report {
+	struct domain_report *domains;
+	size_t ndomains;
+	struct probe_report *probes;
+	size_t nprobes;
+	uint64_t observed, complete, partial, ambiguous;
+	struct path_report *paths; /* full paths, most packets first */
+	size_t npaths;
+	struct loss_report *losses;
+	size_t nlosses;
+	struct flow_report *flows; /* most bytes first */
+	size_t nflows;
+	struct cpu_report *cpus;
+	size_t ncpus;
+	uint64_t overhead_events;
+	double run_ns_per_event; /* 0 unless measured */
+	double tracer_cpu_seconds;
+};
+
+void report_release(struct report *report);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * trace.h - the data that flows through every pipe: source -> stages -> sink.
+ *
+ * A source (trace file, merge of several) yields batches; a sink (trace file,
+ * statistics) takes them. A batch is an array of rows of one type. Rows refer
+ * to probes and domains by index into the tables of struct trace_info.
+ */
+#ifndef VNT_TRACE_H
+#define VNT_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event.h"
+
+#define CLOCK_UNBOUNDED (-1) /* a bound that no packet proves */
+#define ANY_PROBE       UINT16_MAX
+#define MAX_PROBES      65535
+#define MAX_DOMAINS     4096
+
+/* How a domain's times became times of the reference domain. */
+struct clock_fit {
+	char method[16]; /* "reference", "same", "realtime", "none" */
+	int64_t offset_ns; /* added to the domain's times, at its first event */
+	double drift_ppm;
+	int64_t bound_ns; /* hard bound on the error of a time, or CLOCK_UNBOUNDED */
+	uint64_t rejected;
+};
+
+struct domain {
+	char name[65];
+	char hostname[65];
+	char kernel[65];
+	char boot_id[37];
+	char clock_source[33];
+	int64_t timens_monotonic_ns; /* time namespace offsets of the recorder */
+	int64_t timens_boottime_ns;
+	struct clock_fit clock;
+};
+
+struct probe {
+	char name[129];	       /* as the user asked for it, with the direction: "dev:eth0:tx" */
+	uint16_t domain;
+	uint8_t recording[16]; /* random; one per run of the recorder */
+	uint64_t netns;	       /* inode of the network namespace, 0 if none */
+	uint32_t ifindex;      /* 0 if none */
+};
+
+/* Plain data, owned by whoever filled it; release with trace_info_release(). */
+struct trace_info {
+	struct domain *domains;
+	size_t ndomains;
+	struct probe *probes;
+	size_t nprobes;
+};
+
+int trace_info_add_domain(struct trace_info *info, const struct domain *domain); /* index or -errno */
+int trace_info_add_probe(struct trace_info *info, const struct probe *probe);	 /* index or -errno */
+int trace_info_copy(struct trace_info *to, const struct trace_info *from);
+void trace_info_release(struct trace_info *info);
+
+/* The 5-tuple behind a flow hash. */
+struct flow_row {
+	uint64_t hash;
+	struct vnt_flow flow;
+};
+
+/* One bracketed reading of the domain's clocks; `mono_ns` lies within +-width_ns/2 of the others. */
+struct anchor_row {
+	uint64_t mono_ns; /* as bpf_ktime_get_ns() counts: without time namespace offset */
+	uint64_t raw_ns;
+	uint64_t real_ns;
+	uint64_t tai_ns;
+	uint64_t boot_ns;
+	uint64_t tsc; /* 0 where there is none */
+	uint64_t width_ns;
+	int64_t freq_scaled_ppm; /* adjtimex(2): ppm << 16 */
+	int64_t adj_offset_ns;
+	int64_t max_error_us;
+	int64_t est_error_us;
+	uint64_t adj_status;
+	uint64_t domain;
+};
+
+enum loss_cause {
+	LOSS_RING_FULL,
+	LOSS_WRITE_ERROR,
+	LOSS_DAMAGED_FILE,
+	LOSS_CAUSES
+};
+extern const char *const loss_cause_names[LOSS_CAUSES]; /* "ring full", ... */
+
+/* Ledger: the tracer itself did not keep `count` events in [first_ns, last_ns]. */
+struct loss_row {
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint64_t count;
+	uint64_t domain;
+	uint64_t probe; /* or ANY_PROBE of the domain */
+	uint64_t cpu;
+	uint64_t cause;
+};
+
+/* The probe observed packets from here on (active = 1), or until here (0). */
+struct epoch_row {
+	uint64_t time_ns;
+	uint64_t probe;
+	uint64_t active;
+};
+
+/* What tracing cost up to now: totals since the start of the recording, the last row counts. */
+struct cost_row {
+	uint64_t domain;
+	uint64_t events;
+	uint64_t runs;	 /* BPF program runs; 0 unless run-time statistics were on */
+	uint64_t run_ns;
+	uint64_t tracer_cpu_ns;
+	uint64_t recording; /* first 8 bytes of the recording's id */
+};
+
+enum batch_type {
+	BATCH_EVENTS = 1,
+	BATCH_FLOWS,
+	BATCH_ANCHORS,
+	BATCH_LOSSES,
+	BATCH_EPOCHS,
+	BATCH_COSTS,
+	BATCH_TYPES
+};
+
+/* Rows belong to the source and live until its next call. Events are in time order, within a
+ * batch and from batch to batch. */
+struct batch {
+	enum batch_type type;
+	size_t count;
+	union {
+		const void *rows;
+		const struct vnt_event *events;
+		const struct flow_row *flows;
+		const struct anchor_row *anchors;
+		const struct loss_row *losses;
+		const struct epoch_row *epochs;
+		const struct cost_row *costs;
+	};
+};
+
+/* Sink: takes one batch, keeps nothing of it; 0 or -errno. */
+typedef int (*batch_fn)(void *sink, const struct batch *batch);
+
+/* Where lib/ says what it can't return: a damaged range, a guess made. One line, no newline. */
+typedef void (*log_fn)(void *context, const char *line);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * writer.h - appends blocks to a trace file (format: man/vnettrace.5).
+ *
+ * Not thread-safe. Nothing is allocated between writer_open() and writer_close()
+ * once the buffers have grown to the largest batch.
+ */
+#ifndef VNT_WRITER_H
+#define VNT_WRITER_H
+
+#include "trace.h"
+
+struct writer;
+
+/* Writes the header (twice, so that one damaged sector cannot lose it) to `fd`, which stays the
+ * caller's. `fd` may be a pipe. 0 or -errno; on error *writer is NULL. */
+int writer_open(struct writer **writer, int fd, const struct trace_info *info);
+
+/*
+ * Appends one block (several if the batch is large). Events must not be earlier than any event
+ * put before. 0 or -errno of write(2). After an error the file ends with the last whole block
+ * where the file can be truncated, and every later put returns the same error.
+ */
+int writer_put(struct writer *writer, const struct batch *batch);
+uint64_t writer_bytes(const struct writer *writer);  /* written so far */
+uint64_t writer_events(const struct writer *writer); /* events in blocks that were written whole */
+
+/* Frees; accepts NULL. Does not close the descriptor. */
+void writer_close(struct writer *writer);
+
+#endif
