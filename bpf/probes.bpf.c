@@ -18,7 +18,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u32 ring_slots = 1;  /* power of two */
+const volatile __u32 ring_slots = 1; /* power of two */
 const volatile __u32 probe_count = 1;
 
 struct {

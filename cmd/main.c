@@ -42,7 +42,7 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } options[] = {
-	{"--help", help},	   {"-?", help},       {"--usage", short_usage},
+	{"--help", help},       {"-?", help},    {"--usage", short_usage},
 	{"--version", version}, {"-V", version},
 };
 

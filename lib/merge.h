@@ -32,6 +32,6 @@ const struct trace_info *merge_info(const struct merge *merge);
 int merge_next(struct merge *merge, struct batch *batch);
 
 uint64_t merge_damaged(const struct merge *merge); /* bytes, over all inputs */
-void merge_close(struct merge *merge);		   /* accepts NULL */
+void merge_close(struct merge *merge);             /* accepts NULL */
 
 #endif

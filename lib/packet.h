@@ -31,7 +31,7 @@ struct vnt_view {
 		__u32 words[VNT_HEADER_MAX / 4];
 	};
 	__u32 available; /* valid bytes in `header` */
-	__u32 length;	 /* bytes of the packet from the network header on */
+	__u32 length;    /* bytes of the packet from the network header on */
 	__u32 ethertype; /* host order */
 	__u32 pad;
 };
@@ -122,7 +122,8 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 
 		if (done >= bytes)
 			break;
-		value = (__u64)vnt_word(view, first + 2 * i) << 32 | vnt_word(view, first + 2 * i + 1);
+		value = (__u64)vnt_word(view, first + 2 * i) << 32 |
+			vnt_word(view, first + 2 * i + 1);
 		if (bytes - done < 8)
 			value &= ~0ull << (64 - 8 * (bytes - done));
 		hash = vnt_mix(hash, value);
@@ -140,15 +141,19 @@ static __always_inline void vnt_parse_tcp(const struct vnt_view *view, struct vn
 	packet->payload = end > (at + header) * 4 ? end - (at + header) * 4 : 0;
 
 	if (packet->payload && !(control & 0x20000)) { /* not SYN */
-		if (header >= 8 && vnt_reaches(view, at + 7) && vnt_word(view, at + 5) == 0x0101080a)
+		if (header >= 8 && vnt_reaches(view, at + 7) &&
+		    vnt_word(view, at + 5) == 0x0101080a)
 			tsval = vnt_word(view, at + 6);
 		packet->flags |= VNT_PACKET_TCP_DATA;
-		packet->key = (__u64)id << 48 | (__u64)(tsval & 0xffff) << 32 | vnt_word(view, at + 1);
+		packet->key = (__u64)id << 48 | (__u64)(tsval & 0xffff) << 32 |
+			      vnt_word(view, at + 1);
 		return;
 	}
-	packet->key = vnt_mix(id, (__u64)vnt_word(view, at + 1) << 32 | vnt_word(view, at + 2));
+	packet->key = vnt_mix(vnt_mix(0, id),
+			      (__u64)vnt_word(view, at + 1) << 32 | vnt_word(view, at + 2));
 	packet->key = vnt_mix(packet->key, control);
-	packet->key = vnt_digest(view, packet, packet->key, at + 5, header > 5 ? (header - 5) * 4 : 0);
+	packet->key =
+		vnt_digest(view, packet, packet->key, at + 5, header > 5 ? (header - 5) * 4 : 0);
 }
 
 static __always_inline int vnt_has_ports(__u32 proto)
@@ -165,9 +170,10 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 {
 	__u32 proto = packet->proto;
 	__u32 rest = end > at * 4 ? end - at * 4 : 0;
+	__u64 seed = vnt_mix(vnt_mix(0, id), rest); /* apart: both often count up together */
 
 	if (packet->flags & VNT_PACKET_FRAGMENT) {
-		packet->key = vnt_digest(view, packet, vnt_mix(id, rest), at, rest);
+		packet->key = vnt_digest(view, packet, seed, at, rest);
 		return;
 	}
 	if (vnt_has_ports(proto) && rest >= 8 && vnt_reaches(view, at + 2)) {
@@ -178,20 +184,21 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 		}
 		if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
 			packet->payload = rest - 8;
-			packet->key = vnt_digest(view, packet, vnt_mix(id, rest), at + 2, rest - 8);
+			packet->key = vnt_digest(view, packet, seed, at + 2, rest - 8);
 			return;
 		}
 	}
 	/* Word 0 of ICMP ends with its checksum, word 2 of SCTP is one, and word 2 of an inner IPv4
 	 * header holds TTL and checksum. */
-	packet->key = vnt_mix(id, rest);
+	packet->key = seed;
 	if (rest >= 8 && vnt_reaches(view, at + 2)) {
 		__u32 word = vnt_word(view, at);
 
 		if (proto == VNT_PROTO_ICMP || proto == VNT_PROTO_ICMPV6)
 			word &= 0xffff0000;
 		packet->key = vnt_mix(packet->key, (__u64)word << 32 | vnt_word(view, at + 1));
-		packet->key = vnt_digest(view, packet, packet->key, at + 3, rest > 12 ? rest - 12 : 0);
+		packet->key =
+			vnt_digest(view, packet, packet->key, at + 3, rest > 12 ? rest - 12 : 0);
 	} else {
 		packet->flags |= VNT_PACKET_SHORT;
 	}
@@ -278,7 +285,8 @@ static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct
 		packet->length = view->length;
 		packet->flow = view->ethertype;
 		if (view->ethertype == VNT_ETHERTYPE_ARP && vnt_reaches(view, 7)) {
-			__u64 addresses = (__u64)vnt_word(view, 3) << 48 | (__u64)vnt_word(view, 4) >> 16 << 32;
+			__u64 addresses = (__u64)vnt_word(view, 3) << 48 |
+					  (__u64)vnt_word(view, 4) >> 16 << 32;
 
 			packet->flow = vnt_mix(packet->flow, addresses | vnt_word(view, 6));
 		}
