@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bpf/device.h"
-#include "bpf/link.h"
-#include "bpf/netns.h"
+#include "device.h"
+#include "link.h"
+#include "netns.h"
 
 struct lookup {
 	struct device_list *list;

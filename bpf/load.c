@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "bpf/load.h"
+#include "load.h"
 #include "probes.skel.h"
 
 #define SECTION_PREFIX "vnt/"

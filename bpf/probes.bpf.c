@@ -11,8 +11,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
-#include "bpf/kernel.h"
-#include "bpf/shared.h"
+#include "kernel.h"
+#include "shared.h"
 #include "lib/packet.h"
 #include "lib/ring.h"
 

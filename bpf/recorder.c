@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "bpf/host.h"
-#include "bpf/recorder.h"
+#include "host.h"
+#include "recorder.h"
 #include "lib/order.h"
 #include "lib/writer.h"
 

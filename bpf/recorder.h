@@ -8,7 +8,7 @@
 #ifndef VNT_RECORDER_H
 #define VNT_RECORDER_H
 
-#include "bpf/tracer.h"
+#include "tracer.h"
 
 struct recorder;
 

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "bpf/load.h"
+#include "load.h"
 #include "probes.skel.h"
 
 struct mapping {

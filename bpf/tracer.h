@@ -8,7 +8,7 @@
 #ifndef VNT_TRACER_H
 #define VNT_TRACER_H
 
-#include "bpf/shared.h"
+#include "shared.h"
 #include "lib/filter.h"
 #include "lib/ring.h"
 #include "lib/trace.h"

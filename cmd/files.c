@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/files.h"
-#include "cmd/message.h"
+#include "files.h"
+#include "message.h"
 
 int files_create(const char *path)
 {

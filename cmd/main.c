@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/commands.h"
-#include "cmd/message.h"
+#include "commands.h"
+#include "message.h"
 
 const char *argp_program_version = "vnettrace " VNETTRACE_VERSION;
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/message.h"
+#include "message.h"
 
 static struct {
 	const char *command;

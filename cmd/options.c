@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/message.h"
-#include "cmd/options.h"
+#include "message.h"
+#include "options.h"
 
 struct parse {
 	const struct command *command;

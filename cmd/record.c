@@ -11,10 +11,10 @@
 
 #include "bpf/host.h"
 #include "bpf/recorder.h"
-#include "cmd/commands.h"
-#include "cmd/files.h"
-#include "cmd/message.h"
-#include "cmd/targets.h"
+#include "commands.h"
+#include "files.h"
+#include "message.h"
+#include "targets.h"
 
 #define TICK_NS        10000000ll
 #define CHECK_NS       250000000ull /* how often we look whether devices are still there */

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/commands.h"
-#include "cmd/files.h"
-#include "cmd/message.h"
+#include "commands.h"
+#include "files.h"
+#include "message.h"
 #include "lib/format.h"
 #include "lib/merge.h"
 #include "lib/stats.h"

@@ -5,7 +5,7 @@
 
 #include "bpf/device.h"
 #include "bpf/tracer.h"
-#include "cmd/options.h"
+#include "options.h"
 #include "lib/trace.h"
 
 struct targets {
