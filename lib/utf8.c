@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "utf8.h"
 
+#include <stdbool.h>
+
 /* Rows of RFC 3629, section 4: ranges of the first and second byte; the others are 80 to bf. */
 static const struct {
 	unsigned char first_low, first_high, second_low, second_high;
@@ -31,4 +33,33 @@ size_t utf8_length(const char *text)
 		return length;
 	}
 	return 0;
+}
+
+/* ASCII control characters, DEL, and U+0080 to U+009f. */
+static bool is_control(const char *text)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+
+	return bytes[0] < 0x20 || bytes[0] == 0x7f || (bytes[0] == 0xc2 && bytes[1] < 0xa0);
+}
+
+void utf8_clean(char *text)
+{
+	while (*text) {
+		size_t length = utf8_length(text);
+
+		if (!length || is_control(text))
+			*text++ = '?';
+		else
+			text += length;
+	}
+}
+
+size_t utf8_columns(const char *text)
+{
+	size_t columns = 0;
+
+	for (; *text; text++)
+		columns += (*text & 0xc0) != 0x80;
+	return columns;
 }
