@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# record.bash - recordings in the background, and traffic for them. Needs network.bash.
+
+BUILD=${BUILD:-$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)/build}
+VNETTRACE=${VNETTRACE:-$BUILD/vnettrace}
+UDPNUM=$BUILD/tests/udpnum
+DELAYS=$BUILD/tests/delays
+
+declare -A RECORD_PID
+
+# record_start DOMAIN NAMESPACE ARGUMENT...: returns when it traces. Writes $NET_DIR/DOMAIN.vnt.
+record_start() {
+	local domain=$1 namespace=$2
+	local file=$NET_DIR/$domain.vnt log=$NET_DIR/$domain.err
+
+	shift 2
+	in_ns "$namespace" "$VNETTRACE" record -o "$file" --domain "$domain" "$@" \
+		</dev/null >/dev/null 2>"$log" 3>&- &
+	RECORD_PID[$domain]=$!
+	network_undo network_stop_pid $!
+	record_wait_ready "$!" "$log"
+}
+
+# record_wait_ready PID LOG
+record_wait_ready() {
+	local tries
+
+	for ((tries = 0; tries < 200; tries++)); do
+		grep -qs tracing "$2" && return 0
+		kill -0 "$1" 2>/dev/null || break
+		sleep 0.05
+	done
+	echo "record does not trace:" >&2
+	cat "$2" >&2
+	return 1
+}
+
+# record_stop DOMAIN [SIGNAL]: its exit code.
+record_stop() {
+	kill "-${2:-INT}" "${RECORD_PID[$1]}"
+	wait "${RECORD_PID[$1]}"
+}
+
+# record_path FILTER...: three recordings, one per namespace.
+record_path() {
+	record_start h1 "$NET_H1" -i eth0 "$@" &&
+		record_start sw "$NET_MID" -i "$BRIDGE" "$@" &&
+		record_start h2 "$NET_H2" -i eth0 "$@"
+}
+
+# Stops what record_path started, merges and reports: $NET_DIR/all.vnt and $NET_DIR/all.json.
+report_path() {
+	local domain
+
+	# What was just delivered has passed all probes, but its softirq may still be running.
+	sleep 0.05
+	for domain in h1 sw h2; do
+		record_stop "$domain" || return
+	done
+	"$VNETTRACE" merge -o "$NET_DIR/all.vnt" "$NET_DIR"/{h1,sw,h2}.vnt &&
+		"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/all.vnt"
+}
+
+# send_numbers COUNT SIZE ADDRESS [RATE]: from h1 to h2, port 5001; fails unless all arrive.
+send_numbers() {
+	local receiver
+
+	in_ns "$NET_H2" "$UDPNUM" receive "$1" 10 "$3" 5001 </dev/null >/dev/null 3>&- &
+	receiver=$!
+	wait_listening "$NET_H2" -u 5001 &&
+		in_ns "$NET_H1" "$UDPNUM" send "$1" "$2" "$3" 5001 "${4:-5000}" &&
+		wait "$receiver"
+}
+
+# wait_listening NAMESPACE -u|-t PORT
+wait_listening() {
+	local tries
+
+	for ((tries = 0; tries < 100; tries++)); do
+		[[ -n $(in_ns "$1" ss -Hln "$2" "sport = :$3") ]] && return 0
+		sleep 0.02
+	done
+	echo "nobody listens on port $3" >&2
+	return 1
+}
