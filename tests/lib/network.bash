@@ -7,7 +7,7 @@
 # first. Scripts call network_open and network_trap; bats files call network_open in setup_file and
 # network_close in teardown_file (the EXIT trap is bats' own there).
 #
-#   network_switch [ovs|bridge]  h1 eth0 10.0.0.1 -- p1 | ovs-br1 in sw | p2 -- eth0 10.0.0.2 h2
+#   network_switch ovs|bridge    h1 eth0 10.0.0.1 -- p1 | ovs-br1 in sw | p2 -- eth0 10.0.0.2 h2
 #   network_router               h1 eth0 10.0.1.1 -- p1 | forwarding in r | p2 -- eth0 10.0.2.1 h2
 #
 # IPv6 is the same with fd00::, fd01:: and fd02::. $NET_H1, $NET_H2 and $NET_MID are the namespaces,
@@ -167,9 +167,21 @@ network_switch() {
 	network_addresses "$NET_H1" 10.0.0.1/24 fd00::1/64 || return
 	network_addresses "$NET_H2" 10.0.0.2/24 fd00::2/64 || return
 	network_offloads_off || return
-	"network_${1:-ovs}_start" || return
+	"network_${1}_start" || return
 	ip -n "$NET_MID" link set "$BRIDGE" up
 	network_neighbours && network_reachable 10.0.0.2 && network_reachable fd00::2
+}
+
+# A real Open vSwitch where it can run, else the kernel's bridge under the same name.
+network_any_switch() {
+	if network_switch ovs 2>"$NET_DIR/switch.err"; then
+		echo "switch: Open vSwitch bridge '$BRIDGE', user-space datapath"
+		return
+	fi
+	echo "switch: Open vSwitch does not run here, so '$BRIDGE' is a Linux bridge:"
+	sed 's/^/  /' "$NET_DIR/switch.err"
+	network_close
+	network_open && network_switch bridge
 }
 
 network_router() {

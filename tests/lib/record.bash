@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # record.bash - recordings in the background, and traffic for them. Needs network.bash.
 
 BUILD=${BUILD:-$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)/build}
 VNETTRACE=${VNETTRACE:-$BUILD/vnettrace}
 UDPNUM=$BUILD/tests/udpnum
+FRAMES=$BUILD/tests/frames
 DELAYS=$BUILD/tests/delays
+export VNETTRACE UDPNUM
 
-declare -A RECORD_PID
+declare -gA RECORD_PID
 
 # record_start DOMAIN NAMESPACE ARGUMENT...: returns when it traces. Writes $NET_DIR/DOMAIN.vnt.
 record_start() {
@@ -43,24 +45,42 @@ record_stop() {
 	wait "${RECORD_PID[$1]}"
 }
 
-# record_path FILTER...: three recordings, one per namespace.
+# record_path FILTER...: three recordings, one per namespace, through the switch.
 record_path() {
+	MIDDLE=sw
 	record_start h1 "$NET_H1" -i eth0 "$@" &&
 		record_start sw "$NET_MID" -i "$BRIDGE" "$@" &&
 		record_start h2 "$NET_H2" -i eth0 "$@"
 }
 
-# Stops what record_path started, merges and reports: $NET_DIR/all.vnt and $NET_DIR/all.json.
-report_path() {
-	local domain
+# record_route FILTER...: the same through the router.
+record_route() {
+	MIDDLE=r
+	record_start h1 "$NET_H1" -i eth0 "$@" &&
+		record_start r "$NET_MID" -i p1 -i p2 "$@" &&
+		record_start h2 "$NET_H2" -i eth0 "$@"
+}
 
-	# What was just delivered has passed all probes, but its softirq may still be running.
+# Stops what record_path or record_route started, merges and reports: $NET_DIR/all.vnt and all.json.
+report_path() {
+	local domain files=()
+
+	# The last packet may still be in a softirq on its way to the last probe.
 	sleep 0.05
-	for domain in h1 sw h2; do
+	for domain in h1 "$MIDDLE" h2; do
 		record_stop "$domain" || return
+		files+=("$NET_DIR/$domain.vnt")
 	done
-	"$VNETTRACE" merge -o "$NET_DIR/all.vnt" "$NET_DIR"/{h1,sw,h2}.vnt &&
+	"$VNETTRACE" merge -o "$NET_DIR/all.vnt" "${files[@]}" &&
 		"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/all.vnt"
+}
+
+# json EXPRESSION: it holds for all.json.
+json() {
+	jq -e "$1" "$NET_DIR/all.json" >/dev/null && return
+	echo "does not hold: $1"
+	jq -c '.packets, .loss[], .paths[]' "$NET_DIR/all.json"
+	return 1
 }
 
 # send_numbers COUNT SIZE ADDRESS [RATE]: from h1 to h2, port 5001; fails unless all arrive.
