@@ -27,7 +27,7 @@ build() {
 }
 
 run_traffic() {
-	in_ns "$NET_H2" sockperf server -i 10.0.0.2 -p 5001 </dev/null >"$NET_DIR/server.log" 2>&1 &
+	ip netns exec "$NET_H2" sockperf server -i 10.0.0.2 -p 5001 </dev/null >"$NET_DIR/server.log" 2>&1 &
 	network_undo network_stop_pid $!
 	wait_listening "$NET_H2" -u 5001
 	in_ns "$NET_H1" sockperf under-load -i 10.0.0.2 -p 5001 -t 5 --mps 2000 -m 64 </dev/null |

@@ -112,7 +112,7 @@ means_add_up() {
 
 @test "TCP without offloads: every segment, both ways" {
 	record_path 'tcp port 5201'
-	in_ns "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
+	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
 	wait_listening "$NET_H2" -t 5201
 	# A window that the switch's receive buffer holds: what is lost there is lost for real.
 	in_ns "$NET_H1" iperf3 -c 10.0.0.2 -n 8M -w 32K </dev/null >"$NET_DIR/iperf.log"
@@ -162,8 +162,10 @@ capture() {
 	local name=$1 namespace=$2 tries
 
 	shift 2
-	in_ns "$namespace" tcpdump -i eth0 -Z root --immediate-mode --nano -s 200 -B 16384 \
+	ip netns exec "$namespace" tcpdump -i eth0 -Z root --immediate-mode --nano -s 200 -B 16384 \
 		-w "$NET_DIR/$name.pcap" "$@" </dev/null 2>"$NET_DIR/$name.tcpdump" 3>&- &
+	# record_stop ends it.
+	# shellcheck disable=SC2034
 	RECORD_PID[$name]=$!
 	network_undo network_stop_pid $!
 	for ((tries = 0; tries < 100; tries++)); do
@@ -213,7 +215,7 @@ capture() {
 }
 
 @test "a device of another namespace, by name and by pid" {
-	in_ns "$NET_H2" sleep 60 3>&- &
+	ip netns exec "$NET_H2" sleep 60 3>&- &
 	pid=$!
 	network_undo network_stop_pid $pid
 	for spec in "$NET_H2" "pid=$pid"; do

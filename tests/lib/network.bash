@@ -62,14 +62,20 @@ network_stop_pidfile() {
 	[[ -s $1 ]] && network_stop_pid "$(<"$1")"
 }
 
-# in_ns NAMESPACE COMMAND...
+# in_ns NAMESPACE COMMAND... (in the background: write it out, so that $! is the command itself)
 in_ns() {
 	ip netns exec "$@"
 }
 
+# A namespace outlives its name as long as something runs in it.
+network_delete_namespace() {
+	ip netns pids "$1" | xargs -r kill
+	ip netns delete "$1"
+}
+
 network_namespace() {
 	ip netns add "$1" || return
-	network_undo ip netns delete "$1"
+	network_undo network_delete_namespace "$1"
 	# Nothing but the test's packets: no router solicitations, no multicast reports.
 	in_ns "$1" sysctl -qw net.ipv6.conf.all.accept_ra=0 net.ipv6.conf.default.accept_ra=0 \
 		net.ipv6.conf.all.router_solicitations=0 net.ipv6.conf.default.router_solicitations=0 \

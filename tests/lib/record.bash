@@ -18,7 +18,7 @@ record_start() {
 	local file=$NET_DIR/$domain.vnt log=$NET_DIR/$domain.err
 
 	shift 2
-	in_ns "$namespace" "$VNETTRACE" record -o "$file" --domain "$domain" "$@" \
+	ip netns exec "$namespace" "$VNETTRACE" record -o "$file" --domain "$domain" "$@" \
 		</dev/null >/dev/null 2>"$log" 3>&- &
 	RECORD_PID[$domain]=$!
 	network_undo network_stop_pid $!
@@ -87,7 +87,7 @@ json() {
 send_numbers() {
 	local receiver
 
-	in_ns "$NET_H2" "$UDPNUM" receive "$1" 10 "$3" 5001 </dev/null >/dev/null 3>&- &
+	ip netns exec "$NET_H2" "$UDPNUM" receive "$1" 2 "$3" 5001 </dev/null >/dev/null 3>&- &
 	receiver=$!
 	wait_listening "$NET_H2" -u 5001 &&
 		in_ns "$NET_H1" "$UDPNUM" send "$1" "$2" "$3" 5001 "${4:-5000}" &&
