@@ -32,13 +32,13 @@ _Static_assert(sizeof(struct vnt_event) == 40, "struct vnt_event is an ABI");
 
 enum vnt_packet_flags {
 	VNT_PACKET_TCP_DATA = 1 << 0, /* key is a byte range: sequence number, TSval, IP ID */
-	VNT_PACKET_FRAGMENT = 1 << 1, /* IP fragment; ports are those of the first one, or 0 */
+	VNT_PACKET_FRAGMENT = 1 << 1, /* IP fragment; its flow has no ports */
 	VNT_PACKET_SHORT = 1 << 2,    /* not all bytes the key is made of were in reach */
 };
 
 /* The 5-tuple. Addresses in network order, IPv4 in the first four bytes, unused bytes 0. */
 struct vnt_flow {
-	__u8 saddr[16];
+	__u8 saddr[16] __attribute__((aligned(8)));
 	__u8 daddr[16];
 	__u16 sport; /* host order; 0 where the protocol has no ports */
 	__u16 dport;

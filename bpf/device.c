@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bpf/device.h"
+#include "bpf/link.h"
+#include "bpf/netns.h"
+
+struct lookup {
+	struct device_list *list;
+	const struct spec *spec;
+	uint32_t inode;
+	struct link *links;
+	size_t count;
+};
+
+static int list_add(struct lookup *lookup, const struct link *link)
+{
+	struct device_list *list = lookup->list;
+	struct device *grown = realloc(list->devices, (list->count + 1) * sizeof(*grown)), *device;
+
+	if (!grown)
+		return -ENOMEM;
+	list->devices = grown;
+	device = &grown[list->count++];
+	memset(device, 0, sizeof(*device));
+	snprintf(device->netns, sizeof(device->netns), "%s", lookup->spec->netns);
+	snprintf(device->name, sizeof(device->name), "%s", link->name);
+	device->ifindex = link->ifindex;
+	device->netns_inode = lookup->inode;
+	return 0;
+}
+
+static const struct link *find_link(const struct lookup *lookup, const char *name)
+{
+	for (size_t i = 0; i < lookup->count; i++)
+		if (strcmp(lookup->links[i].name, name) == 0)
+			return &lookup->links[i];
+	return NULL;
+}
+
+/*
+ * Ports of an Open vSwitch bridge. Only its own database knows them: the kernel datapath puts the
+ * ports of all bridges under one device, the user-space datapath tells the kernel nothing.
+ */
+static int add_ovs_ports(struct lookup *lookup, const char *bridge)
+{
+	char command[128], name[64];
+	size_t before = lookup->list->count;
+	int err = 0;
+	FILE *ports;
+
+	/* A device name that netdevice(7) allows may still hold what a shell interprets. */
+	if (strspn(bridge, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+	    strlen(bridge))
+		return -ENODEV;
+	snprintf(command, sizeof(command), "exec ovs-vsctl --timeout=5 list-ports -- %s 2>/dev/null",
+		 bridge);
+	ports = popen(command, "re");
+	if (!ports)
+		return -errno;
+	while (!err && fgets(name, sizeof(name), ports)) {
+		const struct link *link;
+
+		name[strcspn(name, "\n")] = '\0';
+		link = find_link(lookup, name); /* patch and tunnel ports are no devices */
+		if (link)
+			err = list_add(lookup, link);
+	}
+	if (pclose(ports) && !err)
+		err = -ENODEV;
+	if (err)
+		lookup->list->count = before;
+	return err;
+}
+
+static int add_ports(struct lookup *lookup, const struct link *bridge)
+{
+	size_t before = lookup->list->count;
+	int err = 0;
+
+	if (strcmp(bridge->kind, "openvswitch") == 0 || strcmp(bridge->kind, "tun") == 0)
+		return add_ovs_ports(lookup, bridge->name);
+	for (size_t i = 0; !err && i < lookup->count; i++)
+		if (lookup->links[i].master == bridge->ifindex)
+			err = list_add(lookup, &lookup->links[i]);
+	if (!err && before == lookup->list->count && strcmp(bridge->kind, "bridge") != 0)
+		err = -ENODEV;
+	return err;
+}
+
+static void explain_missing(const struct lookup *lookup, char *reason)
+{
+	int used = snprintf(reason, DEVICE_REASON_MAX, "no device '%s'", lookup->spec->device);
+
+	if (*lookup->spec->netns)
+		used += snprintf(reason + used, DEVICE_REASON_MAX - used,
+				 " in network namespace '%s'", lookup->spec->netns);
+	used += snprintf(reason + used, DEVICE_REASON_MAX - used, "; there are:");
+	for (size_t i = 0; i < lookup->count && used < DEVICE_REASON_MAX - 64; i++)
+		used += snprintf(reason + used, DEVICE_REASON_MAX - used, " %s",
+				 i < 20 ? lookup->links[i].name : "...");
+}
+
+static int resolve_here(struct lookup *lookup, char *reason)
+{
+	const struct spec *spec = lookup->spec;
+	const struct link *link;
+	int err;
+
+	err = link_list(&lookup->links, &lookup->count);
+	if (err) {
+		snprintf(reason, DEVICE_REASON_MAX, "cannot list network devices: %s", strerror(-err));
+		return err;
+	}
+	link = find_link(lookup, spec->device);
+	if (!link) {
+		explain_missing(lookup, reason);
+		return -ENODEV;
+	}
+	if (spec->kind != SPEC_PORTS) {
+		err = list_add(lookup, link);
+		if (err || spec->kind == SPEC_DEVICE)
+			goto out;
+	}
+	err = add_ports(lookup, link);
+	if (err == -ENODEV && spec->kind == SPEC_INTERFACE)
+		return 0; /* not a bridge: the device alone was meant */
+out:
+	if (err == -ENODEV)
+		snprintf(reason, DEVICE_REASON_MAX, "'%s' is not a bridge with known ports",
+			 spec->device);
+	else if (err)
+		snprintf(reason, DEVICE_REASON_MAX, "cannot list the ports of '%s': %s", spec->device,
+			 strerror(-err));
+	return err;
+}
+
+static int explain_netns(const char *netns, int err, char *reason)
+{
+	if (err == -EPERM)
+		snprintf(reason, DEVICE_REASON_MAX,
+			 "no permission to look into network namespace '%s': needs CAP_SYS_ADMIN", netns);
+	else if (err == -ENOENT)
+		snprintf(reason, DEVICE_REASON_MAX, "no network namespace '%s'", netns);
+	else
+		snprintf(reason, DEVICE_REASON_MAX, "cannot enter network namespace '%s': %s", netns,
+			 strerror(-err));
+	return err;
+}
+
+int device_resolve(struct device_list *list, const struct spec *spec, char *reason)
+{
+	struct lookup lookup = {.list = list, .spec = spec};
+	size_t before = list->count;
+	int saved, err;
+
+	saved = netns_enter(spec->netns, &lookup.inode);
+	if (saved < 0)
+		return explain_netns(spec->netns, saved, reason);
+	err = resolve_here(&lookup, reason);
+	netns_leave(saved);
+	free(lookup.links);
+	if (err)
+		list->count = before;
+	return err;
+}
+
+/* Checks the run of devices from `first` on that share a namespace; returns where the next begins. */
+static size_t check_netns(struct device_list *list, size_t first, size_t *gone)
+{
+	const struct device *head = &list->devices[first];
+	int saved, sock = -1;
+	uint32_t inode = 0;
+	size_t i;
+
+	saved = netns_enter(head->netns, &inode);
+	if (saved >= 0)
+		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (i = first; i < list->count && strcmp(list->devices[i].netns, head->netns) == 0; i++) {
+		struct device *device = &list->devices[i];
+		struct ifreq request = {.ifr_ifindex = device->ifindex};
+
+		if (device->gone)
+			continue;
+		if (inode == device->netns_inode && sock >= 0 && !ioctl(sock, SIOCGIFNAME, &request))
+			continue;
+		device->gone = true;
+		(*gone)++;
+	}
+	if (sock >= 0)
+		close(sock);
+	if (saved >= 0)
+		netns_leave(saved);
+	return i;
+}
+
+size_t device_check(struct device_list *list)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; i < list->count;)
+		i = check_netns(list, i, &gone);
+	return gone;
+}
+
+void device_list_release(struct device_list *list)
+{
+	free(list->devices);
+	memset(list, 0, sizeof(*list));
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* link.h - the network devices of the current namespace, by rtnetlink(7). */
+#ifndef VNT_LINK_H
+#define VNT_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct link {
+	uint32_t ifindex;
+	uint32_t master; /* ifindex of the bridge or bond it is a port of, or 0 */
+	char name[16];
+	char kind[16]; /* "bridge", "veth", "tun", "openvswitch", ...; "" for hardware */
+};
+
+/* All devices; *links is the caller's to free. 0 or -errno. */
+int link_list(struct link **links, size_t *count);
+
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bpf/load.h"
+#include "probes.skel.h"
+
+#define SECTION_PREFIX "vnt/"
+
+/* libbpf's callbacks carry no context: what they need while load_probes() runs. */
+static struct {
+	const struct tracer_options *options;
+	bool registered;
+} loading;
+
+static bool has_capability(const struct __user_cap_data_struct *data, unsigned int capability)
+{
+	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
+int tracer_check(char *reason)
+{
+	static const char vmlinux[] = "/sys/kernel/btf/vmlinux";
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+	bool bpf, perfmon;
+
+	if (syscall(SYS_capget, &header, data)) {
+		snprintf(reason, TRACER_REASON_MAX, "cannot read capabilities: %s", strerror(errno));
+		return -errno;
+	}
+	bpf = has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
+	perfmon = has_capability(data, CAP_PERFMON) || has_capability(data, CAP_SYS_ADMIN);
+	if (!bpf || !perfmon) {
+		snprintf(reason, TRACER_REASON_MAX, "missing %s%s%s: run as root, or grant it",
+			 bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : " and ",
+			 perfmon ? "" : "CAP_PERFMON");
+		return -EPERM;
+	}
+	if (access(vmlinux, R_OK)) {
+		snprintf(reason, TRACER_REASON_MAX,
+			 "this kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y",
+			 vmlinux);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+/* A message may be several lines (the verifier's log), or part of one. */
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	const struct tracer_options *options = loading.options;
+	char *text, *line, *rest;
+
+	if (!options || !options->log || level == LIBBPF_DEBUG)
+		return 0;
+	if (vasprintf(&text, format, arguments) < 0)
+		return 0;
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		options->log(options->log_context, line);
+	free(text);
+	return 0;
+}
+
+/* Instruction where the filter's body starts, or `count`. */
+static size_t find_marker(const struct bpf_insn *insns, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (insns[i].code == (BPF_ALU64 | BPF_MOV | BPF_K) &&
+		    insns[i].imm == VNT_FILTER_MARKER)
+			break;
+	return i;
+}
+
+/* Called by libbpf with the final instructions, all relocations done, just before they are loaded. */
+static int insert_filter(struct bpf_program *program, struct bpf_prog_load_opts *opts, long cookie)
+{
+	const struct filter *filter = loading.options->filter;
+	size_t count = bpf_program__insn_cnt(program), start;
+	struct bpf_insn *insns;
+	int err;
+
+	(void)opts;
+	(void)cookie;
+	if (!filter)
+		return 0;
+	start = find_marker(bpf_program__insns(program), count);
+	if (start == count)
+		return -ENOENT;
+	insns = calloc(start + filter->count, sizeof(*insns));
+	if (!insns)
+		return -ENOMEM;
+	memcpy(insns, bpf_program__insns(program), start * sizeof(*insns));
+	memcpy(insns + start, filter->insns, filter->count * sizeof(*insns));
+	err = bpf_program__set_insns(program, insns, start + filter->count);
+	free(insns);
+	return err;
+}
+
+static int register_section(void)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = insert_filter);
+	int err;
+
+	if (loading.registered)
+		return 0;
+	err = libbpf_register_prog_handler(SECTION_PREFIX, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP,
+					   &opts);
+	loading.registered = err >= 0;
+	return err < 0 ? err : 0;
+}
+
+/* All possible CPUs side by side, and as many probes as there are. */
+static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *options,
+		     unsigned int cpus)
+{
+	const struct {
+		struct bpf_map *map;
+		uint64_t entries;
+	} sizes[] = {
+		{skeleton->maps.devices, options->nprobes},
+		{skeleton->maps.rings, cpus},
+		{skeleton->maps.slots, (uint64_t)cpus * options->ring_slots},
+		{skeleton->maps.drops, (uint64_t)cpus * options->nprobes},
+		{skeleton->maps.known_flows, (uint64_t)cpus * VNT_FLOW_SLOTS},
+	};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (sizes[i].entries > UINT32_MAX)
+			return -E2BIG;
+		if (bpf_map__set_max_entries(sizes[i].map, sizes[i].entries))
+			return -errno;
+	}
+	skeleton->rodata->ring_slots = options->ring_slots;
+	skeleton->rodata->probe_count = options->nprobes;
+	return 0;
+}
+
+/* The tracepoint is in the section's name. */
+static int set_targets(struct probes_bpf *skeleton, char *reason)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
+		const char *tracepoint = bpf_program__section_name(program) + strlen(SECTION_PREFIX);
+		int err = bpf_program__set_attach_target(program, 0, tracepoint);
+
+		if (err) {
+			snprintf(reason, TRACER_REASON_MAX, "this kernel has no tracepoint '%s': %s",
+				 tracepoint, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+int load_probes(struct probes_bpf **skeleton, const struct tracer_options *options,
+		unsigned int cpus, char *reason)
+{
+	struct probes_bpf *self = NULL;
+	int err;
+
+	snprintf(reason, TRACER_REASON_MAX, "cannot open the embedded programs");
+	loading.options = options;
+	libbpf_set_print(print_libbpf);
+	err = register_section();
+	if (err)
+		goto out;
+	self = probes_bpf__open();
+	if (!self) {
+		err = -errno;
+		goto out;
+	}
+	err = set_targets(self, reason);
+	if (err)
+		goto out;
+	err = size_maps(self, options, cpus);
+	if (!err)
+		err = probes_bpf__load(self);
+	if (err)
+		snprintf(reason, TRACER_REASON_MAX, "the kernel refused the programs: %s%s",
+			 strerror(-err), err == -ENOMEM ? "; try a smaller --buffer" : "");
+out:
+	loading.options = NULL;
+	if (err) {
+		probes_bpf__destroy(self);
+		self = NULL;
+	}
+	*skeleton = self;
+	return err;
+}

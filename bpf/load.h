@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* load.h - from the embedded object to loaded programs; used by tracer.c only. */
+#ifndef VNT_LOAD_H
+#define VNT_LOAD_H
+
+#include "bpf/tracer.h"
+
+struct probes_bpf;
+
+/* The skeleton, loaded and not yet attached; 0, or -errno with one line in `reason`. */
+int load_probes(struct probes_bpf **skeleton, const struct tracer_options *options,
+		unsigned int cpus, char *reason);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* netns.h - a look into another network namespace, and back. */
+#ifndef VNT_NETNS_H
+#define VNT_NETNS_H
+
+#include <stdint.h>
+
+/*
+ * Moves the calling thread into a namespace: "" stays, a name in /run/netns, or "pid=N". *inode is
+ * the namespace's. Returns a descriptor for netns_leave(), or -errno.
+ */
+int netns_enter(const char *netns, uint32_t *inode);
+
+/* Back to where netns_enter() came from. The way back cannot fail: we came from there. */
+void netns_leave(int saved);
+
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * probes.bpf.c - the programs that observe packets.
+ *
+ * Every attach point is a shim that says which device and direction it stands for and where the
+ * network header is; observe() does the rest, in this order: is it a device we were asked for, does
+ * the filter match, which packet is it, is there room, what time is it.
+ */
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+#include "bpf/kernel.h"
+#include "bpf/shared.h"
+#include "lib/packet.h"
+#include "lib/ring.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile __u32 ring_slots = 1;  /* power of two */
+const volatile __u32 probe_count = 1;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct vnt_device);
+	__type(value, struct vnt_device_probes);
+	__uint(max_entries, 1);
+} devices SEC(".maps");
+
+/* Per CPU, side by side: array maps of the per-CPU kind cannot be mapped into user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct vnt_ring);
+	__uint(max_entries, 1);
+} rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct vnt_slot);
+	__uint(max_entries, 1);
+} slots SEC(".maps");
+
+/* Events that found the ring full, per CPU and probe. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} drops SEC(".maps");
+
+/* Direct-mapped, per CPU: the flows whose 5-tuple user space has been told. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} known_flows SEC(".maps");
+
+/* Matches everything; the loader puts the translated filter in place of the instructions from the
+ * marker on. The only subprogram, hence last in each program: it can grow and move nothing else. */
+static __noinline int filter(const struct vnt_view *view)
+{
+	int match = VNT_FILTER_MARKER;
+
+	asm volatile("" : "+r"(match) : "r"(view));
+	return match;
+}
+
+static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
+{
+	struct vnt_ring *ring = bpf_map_lookup_elem(&rings, &cpu);
+	__u32 index;
+
+	if (!ring || !vnt_ring_reserve(ring, ring_slots, position))
+		return NULL;
+	index = cpu * ring_slots + (*position & (ring_slots - 1));
+	return bpf_map_lookup_elem(&slots, &index);
+}
+
+static __always_inline void count_drop(__u32 cpu, __u32 probe)
+{
+	__u32 index = cpu * probe_count + probe;
+	__u64 *count = bpf_map_lookup_elem(&drops, &index);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+/* Tells user space the 5-tuple of a flow this CPU has not seen lately. */
+static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view,
+					  const struct vnt_packet *packet)
+{
+	__u32 index = cpu * VNT_FLOW_SLOTS + (packet->flow & (VNT_FLOW_SLOTS - 1));
+	__u64 *known = bpf_map_lookup_elem(&known_flows, &index), position;
+	struct vnt_slot *slot;
+
+	if (!known || *known == packet->flow)
+		return;
+	slot = reserve(cpu, &position);
+	if (!slot)
+		return;
+	slot->kind = VNT_SLOT_FLOW;
+	slot->flow_hash = packet->flow;
+	vnt_packet_flow(view, packet, &slot->flow);
+	vnt_slot_publish(slot, position);
+	*known = packet->flow;
+}
+
+static __always_inline void record(const struct vnt_view *view, __u16 probe)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct vnt_packet packet;
+	struct vnt_slot *slot;
+	__u64 position;
+
+	vnt_packet_parse(view, &packet);
+	announce_flow(cpu, view, &packet);
+	slot = reserve(cpu, &position);
+	if (!slot) {
+		count_drop(cpu, probe);
+		return;
+	}
+	slot->kind = VNT_SLOT_EVENT;
+	slot->event.time_ns = bpf_ktime_get_ns();
+	slot->event.flow = packet.flow;
+	slot->event.key = packet.key;
+	slot->event.length = packet.length;
+	slot->event.payload = packet.payload;
+	slot->event.probe = probe;
+	slot->event.cpu = cpu;
+	slot->event.flags = packet.flags;
+	slot->event.pad = 0;
+	vnt_slot_publish(slot, position);
+}
+
+/* `network` is the address of the network header, in the linear part of the buffer. */
+static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
+				   enum vnt_direction direction, unsigned char *network)
+{
+	struct vnt_device device = {.ifindex = dev->ifindex, .netns = dev->nd_net.net->ns.inum};
+	struct vnt_device_probes *probes = bpf_map_lookup_elem(&devices, &device);
+	struct vnt_view view;
+	__u32 link_header, available;
+
+	if (!probes || probes->probe[direction] == VNT_NO_PROBE)
+		return 0;
+
+	link_header = network - skb->data;
+	available = skb->len - skb->data_len - link_header;
+	view.available = available < VNT_HEADER_MAX ? available : VNT_HEADER_MAX;
+	view.length = skb->len - link_header;
+	view.ethertype = bpf_ntohs(skb->protocol);
+	view.pad = 0;
+	/* Always the whole of it: what follows the linear data in its allocation
+	 * (struct skb_shared_info) is longer than the view, and garbage is allowed. */
+	if (bpf_probe_read_kernel(view.header, sizeof(view.header), network))
+		view.available = 0;
+	if (filter(&view))
+		record(&view, probes->probe[direction]);
+	return 0;
+}
+
+/* Just before the driver gets the frame; data is the link-layer header. */
+SEC("vnt/net_dev_start_xmit")
+int BPF_PROG(dev_tx, struct sk_buff *skb, struct net_device *dev)
+{
+	return observe(skb, dev, VNT_TX, skb->head + skb->network_header);
+}
+
+/* As the stack takes the packet from the driver; data is the network header already. */
+SEC("vnt/netif_receive_skb")
+int BPF_PROG(dev_rx, struct sk_buff *skb)
+{
+	return observe(skb, skb->dev, VNT_RX, skb->data);
+}

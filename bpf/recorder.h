@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * recorder.h - one recording: rings -> one order of time -> trace file.
+ *
+ * A recording covers [start, stop) exactly: every probe was active throughout, unless an EPOCH row
+ * says otherwise. Not thread-safe; call recorder_tick() about every 10 ms.
+ */
+#ifndef VNT_RECORDER_H
+#define VNT_RECORDER_H
+
+#include "bpf/tracer.h"
+
+struct recorder;
+
+struct recorder_options {
+	struct tracer_options tracer;
+	const struct trace_info *info; /* one domain; its probes are tracer.probes, in order */
+	int fd;			       /* stays the caller's */
+	uint64_t max_events;	       /* stop after these; 0: no limit */
+};
+
+struct recorder_summary {
+	uint64_t events;
+	uint64_t lost;
+	uint64_t bytes;
+	uint64_t duration_ns;
+	uint64_t tracer_cpu_ns;
+	struct tracer_cost cost;
+};
+
+/* Starts tracing. 0, or -errno with one line in `reason` (TRACER_REASON_MAX bytes). `options->info`
+ * must outlive the recorder. */
+int recorder_open(struct recorder **recorder, const struct recorder_options *options, char *reason);
+
+/* Drains the rings and writes what is due. 1: max_events is reached; 0; -errno of the write. */
+int recorder_tick(struct recorder *recorder);
+
+/* True if the rings fill so fast that the next tick should come at once. */
+bool recorder_behind(const struct recorder *recorder);
+
+/* The probe can see nothing from `time_ns` on (CLOCK_MONOTONIC as the events have it). */
+int recorder_end_probe(struct recorder *recorder, uint16_t probe, uint64_t time_ns);
+
+/* Stops tracing, writes the rest, fills *summary. 0 or -errno of the write. */
+int recorder_finish(struct recorder *recorder, struct recorder_summary *summary);
+
+void recorder_close(struct recorder *recorder); /* accepts NULL */
+
+#endif

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bpf/load.h"
+#include "probes.skel.h"
+
+struct mapping {
+	void *data;
+	size_t size;
+};
+
+struct tracer {
+	struct probes_bpf *skeleton;
+	unsigned int cpus;
+	uint32_t ring_slots;
+	uint32_t nprobes;
+	int stats_fd;
+	struct mapping rings;
+	struct mapping slots;
+	struct mapping drops;
+	uint64_t *positions; /* per CPU: next slot to read */
+};
+
+static const struct vnt_slot *cpu_slots(const struct tracer *tracer, unsigned int cpu)
+{
+	return (const struct vnt_slot *)tracer->slots.data + (size_t)cpu * tracer->ring_slots;
+}
+
+static struct vnt_ring *cpu_ring(const struct tracer *tracer, unsigned int cpu)
+{
+	return (struct vnt_ring *)tracer->rings.data + cpu;
+}
+
+unsigned int tracer_cpus(const struct tracer *tracer)
+{
+	return tracer->cpus;
+}
+
+uint64_t tracer_head(const struct tracer *tracer, unsigned int cpu)
+{
+	return __atomic_load_n(&cpu_ring(tracer, cpu)->head, __ATOMIC_ACQUIRE);
+}
+
+uint64_t tracer_position(const struct tracer *tracer, unsigned int cpu)
+{
+	return tracer->positions[cpu];
+}
+
+const struct vnt_slot *tracer_next(struct tracer *tracer, unsigned int cpu)
+{
+	const struct vnt_slot *slot =
+		vnt_ring_peek(cpu_slots(tracer, cpu), tracer->ring_slots, tracer->positions[cpu]);
+
+	if (slot)
+		tracer->positions[cpu]++;
+	return slot;
+}
+
+void tracer_release(struct tracer *tracer, unsigned int cpu)
+{
+	vnt_ring_release(cpu_ring(tracer, cpu), tracer->positions[cpu]);
+}
+
+uint64_t tracer_drops(const struct tracer *tracer, unsigned int cpu, unsigned int probe)
+{
+	const uint64_t *drops = tracer->drops.data;
+
+	return __atomic_load_n(&drops[(size_t)cpu * tracer->nprobes + probe], __ATOMIC_RELAXED);
+}
+
+int tracer_cost(const struct tracer *tracer, struct tracer_cost *cost)
+{
+	struct bpf_program *program;
+
+	memset(cost, 0, sizeof(*cost));
+	bpf_object__for_each_program(program, tracer->skeleton->obj)
+	{
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+			return -errno;
+		cost->runs += info.run_cnt;
+		cost->run_ns += info.run_time_ns;
+		cost->missed += info.recursion_misses;
+	}
+	return 0;
+}
+
+static int map_into(struct mapping *mapping, struct bpf_map *map, int protection)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t size = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
+	void *data;
+
+	size = (size + page - 1) / page * page;
+	data = mmap(NULL, size, protection, MAP_SHARED, bpf_map__fd(map), 0);
+	if (data == MAP_FAILED)
+		return -errno;
+	mapping->data = data;
+	mapping->size = size;
+	return 0;
+}
+
+static int map_rings(struct tracer *tracer)
+{
+	struct probes_bpf *skeleton = tracer->skeleton;
+	int err;
+
+	err = map_into(&tracer->rings, skeleton->maps.rings, PROT_READ | PROT_WRITE);
+	if (!err)
+		err = map_into(&tracer->slots, skeleton->maps.slots, PROT_READ);
+	if (!err)
+		err = map_into(&tracer->drops, skeleton->maps.drops, PROT_READ);
+	return err;
+}
+
+static int fill_devices(struct tracer *tracer, const struct tracer_options *options)
+{
+	int fd = bpf_map__fd(tracer->skeleton->maps.devices);
+
+	for (size_t i = 0; i < options->nprobes; i++) {
+		const struct tracer_probe *probe = &options->probes[i];
+		struct vnt_device_probes value = {{VNT_NO_PROBE, VNT_NO_PROBE}};
+
+		bpf_map_lookup_elem(fd, &probe->device, &value);
+		value.probe[probe->direction] = i;
+		if (bpf_map_update_elem(fd, &probe->device, &value, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int attach(struct tracer *tracer, const char **failed)
+{
+	const struct {
+		struct bpf_program *program;
+		struct bpf_link **link;
+		const char *tracepoint;
+	} rows[] = {
+		{tracer->skeleton->progs.dev_rx, &tracer->skeleton->links.dev_rx, "netif_receive_skb"},
+		{tracer->skeleton->progs.dev_tx, &tracer->skeleton->links.dev_tx, "net_dev_start_xmit"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		*rows[i].link = bpf_program__attach_trace(rows[i].program);
+		if (!*rows[i].link) {
+			*failed = rows[i].tracepoint;
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+int tracer_open(struct tracer **tracer, const struct tracer_options *options, char *reason)
+{
+	const char *failed = NULL;
+	struct tracer *self = calloc(1, sizeof(*self));
+	int err;
+
+	*tracer = NULL;
+	if (!self)
+		return -ENOMEM;
+	self->stats_fd = -1;
+	self->cpus = libbpf_num_possible_cpus();
+	self->ring_slots = options->ring_slots;
+	self->nprobes = options->nprobes;
+	self->positions = calloc(self->cpus, sizeof(*self->positions));
+	err = self->positions ? load_probes(&self->skeleton, options, self->cpus, reason) : -ENOMEM;
+	if (err)
+		goto out;
+	err = map_rings(self);
+	if (!err)
+		err = fill_devices(self, options);
+	if (err) {
+		snprintf(reason, TRACER_REASON_MAX, "cannot map the event rings: %s", strerror(-err));
+		goto out;
+	}
+	if (options->measure) /* optional: where it is refused, the cost is not known, that is all */
+		self->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	err = attach(self, &failed);
+	if (err)
+		snprintf(reason, TRACER_REASON_MAX, "cannot attach to tracepoint '%s': %s", failed,
+			 strerror(-err));
+out:
+	if (err) {
+		tracer_close(self);
+		return err;
+	}
+	*tracer = self;
+	return 0;
+}
+
+static void unmap(struct mapping *mapping)
+{
+	if (mapping->data)
+		munmap(mapping->data, mapping->size);
+}
+
+void tracer_close(struct tracer *tracer)
+{
+	if (!tracer)
+		return;
+	unmap(&tracer->rings);
+	unmap(&tracer->slots);
+	unmap(&tracer->drops);
+	if (tracer->stats_fd >= 0)
+		close(tracer->stats_fd);
+	probes_bpf__destroy(tracer->skeleton);
+	free(tracer->positions);
+	free(tracer);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tracer.h - the BPF programs of one recording: loaded, attached, and their rings read.
+ *
+ * Everything is held by file descriptors of this process: when it ends, however it ends, the kernel
+ * detaches the programs and frees the maps.
+ */
+#ifndef VNT_TRACER_H
+#define VNT_TRACER_H
+
+#include "bpf/shared.h"
+#include "lib/filter.h"
+#include "lib/ring.h"
+#include "lib/trace.h"
+
+#define TRACER_REASON_MAX 512
+
+struct tracer;
+
+/* A probe is a device and a direction; its place in the array is its number in the events. */
+struct tracer_probe {
+	struct vnt_device device;
+	enum vnt_direction direction;
+};
+
+struct tracer_options {
+	const struct tracer_probe *probes;
+	size_t nprobes;
+	const struct filter *filter; /* NULL: everything */
+	uint32_t ring_slots;	     /* per CPU, a power of two */
+	bool measure;		     /* switch on the kernel's BPF run-time statistics */
+	log_fn log;		     /* libbpf's messages and the verifier's, line by line; or NULL */
+	void *log_context;
+};
+
+/* What the programs cost: zero unless `measure` was set. */
+struct tracer_cost {
+	uint64_t runs;
+	uint64_t run_ns;
+	uint64_t missed; /* runs the kernel skipped because the program interrupted itself */
+};
+
+/* 0 if this process may trace here, else -EPERM or -ENOTSUP with one line in `reason`. */
+int tracer_check(char *reason);
+
+/* Loads and attaches; packets are observed when it returns. 0, or -errno with one line in `reason`
+ * (TRACER_REASON_MAX bytes). */
+int tracer_open(struct tracer **tracer, const struct tracer_options *options, char *reason);
+
+unsigned int tracer_cpus(const struct tracer *tracer);
+
+/* How many slots have ever been reserved on this CPU. */
+uint64_t tracer_head(const struct tracer *tracer, unsigned int cpu);
+
+/* Position of the slot that tracer_next() would return. */
+uint64_t tracer_position(const struct tracer *tracer, unsigned int cpu);
+
+/* The next published slot of this CPU, or NULL. It is valid until tracer_release(). */
+const struct vnt_slot *tracer_next(struct tracer *tracer, unsigned int cpu);
+void tracer_release(struct tracer *tracer, unsigned int cpu);
+
+/* Events of this probe that found the ring full, so far. */
+uint64_t tracer_drops(const struct tracer *tracer, unsigned int cpu, unsigned int probe);
+
+int tracer_cost(const struct tracer *tracer, struct tracer_cost *cost); /* 0 or -errno */
+
+void tracer_close(struct tracer *tracer); /* accepts NULL */
+
+#endif

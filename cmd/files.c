@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/files.h"
+#include "cmd/message.h"
+
+int files_create(const char *path)
+{
+	int fd;
+
+	if (strcmp(path, "-") == 0) {
+		if (!isatty(STDOUT_FILENO))
+			return STDOUT_FILENO;
+		message_error("a trace is not for a terminal: redirect standard output, or use -o FILE");
+		return -1;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		message_error("cannot open '%s': %s", path, strerror(errno));
+	return fd;
+}
+
+void files_write_error(const char *path, int err)
+{
+	if (strcmp(path, "-") == 0)
+		message_error("cannot write to standard output: %s", strerror(-err));
+	else
+		message_error("cannot write '%s': %s", path, strerror(-err));
+}
+
+static void explain_open(const char *name, int err)
+{
+	static const struct {
+		int err;
+		const char *reason;
+	} reasons[] = {
+		{-ENODATA, "is empty"},
+		{-EINVAL, "is not a trace file"},
+		{-EBADMSG, "is damaged: no copy of its header is intact"},
+		{-EPROTONOSUPPORT, "was written by a newer version of vnettrace"},
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		if (reasons[i].err == err) {
+			message_error("'%s' %s", name, reasons[i].reason);
+			return;
+		}
+	}
+	message_error("cannot read '%s': %s", name, strerror(-err));
+}
+
+static struct reader *open_trace(const char *name)
+{
+	struct reader *reader = NULL;
+	int fd = STDIN_FILENO, err;
+
+	if (strcmp(name, "-") == 0) {
+		name = "standard input";
+	} else {
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+		if (fd < 0) {
+			message_error("cannot open '%s': %s", name, strerror(errno));
+			return NULL;
+		}
+	}
+	err = reader_open(&reader, fd, name, message_log, NULL);
+	if (err)
+		explain_open(name, err);
+	return reader;
+}
+
+int files_open_traces(const struct string_list *names, struct reader ***readers)
+{
+	struct reader **opened = calloc(names->count, sizeof(*opened));
+
+	*readers = opened;
+	if (!opened) {
+		message_error("%s", strerror(ENOMEM));
+		return -1;
+	}
+	for (size_t i = 0; i < names->count; i++) {
+		opened[i] = open_trace(names->items[i]);
+		if (opened[i])
+			continue;
+		while (i--)
+			reader_close(opened[i]);
+		free(opened);
+		*readers = NULL;
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* files.h - inputs and outputs of commands: "-" is standard input or output; errors are said here. */
+#ifndef VNT_FILES_H
+#define VNT_FILES_H
+
+#include "cmd/options.h"
+#include "lib/reader.h"
+
+/* A descriptor to write a trace to (mode 0600, truncated), or -1. A terminal is refused. */
+int files_create(const char *path);
+
+/* Readers of all names; 0, or -1 with none open. *readers is the caller's to free. */
+int files_open_traces(const struct string_list *names, struct reader ***readers);
+
+/* "cannot write 'x'" or "cannot write to standard output", with the reason. */
+void files_write_error(const char *path, int err);
+
+#endif

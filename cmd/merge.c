@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/commands.h"
+#include "cmd/files.h"
+#include "cmd/message.h"
+#include "lib/merge.h"
+#include "lib/writer.h"
+
+struct merge_config {
+	const char *output;
+	const char *clock;
+	bool quiet;
+	bool verbose;
+	struct string_list inputs;
+};
+
+#define FIELD(name) offsetof(struct merge_config, name)
+
+static const struct option_row rows[] = {
+	{"output", 'o', "FILE", OPTION_STRING, FIELD(output), "Write the merged trace to FILE (default -)"},
+	{"clock", 256, "auto|none", OPTION_STRING, FIELD(clock),
+	 "auto: bring all domains to the first one's clock (default); none: leave times alone"},
+	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
+	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose), "Say more"},
+	{},
+};
+
+static const struct {
+	const char *name;
+	enum merge_clock clock;
+} clocks[] = {
+	{"auto", MERGE_CLOCK_AUTO},
+	{"none", MERGE_CLOCK_NONE},
+};
+
+static bool find_clock(const char *name, enum merge_clock *clock)
+{
+	for (size_t i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++) {
+		if (strcmp(name, clocks[i].name) == 0) {
+			*clock = clocks[i].clock;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* 0, or -errno; *writing says which side of the pipe failed. */
+static int copy(struct merge *merge, int fd, uint64_t *events, bool *writing)
+{
+	struct writer *writer;
+	struct batch batch;
+	int err;
+
+	*writing = true;
+	err = writer_open(&writer, fd, merge_info(merge));
+	while (!err) {
+		*writing = false;
+		err = merge_next(merge, &batch);
+		if (err <= 0)
+			break;
+		*writing = true;
+		err = writer_put(writer, &batch);
+	}
+	*events = writer ? writer_events(writer) : 0;
+	writer_close(writer);
+	return err;
+}
+
+static int run_merge(struct merge_config *config, struct merge *merge)
+{
+	int fd = files_create(config->output), err;
+	uint64_t events;
+	bool writing;
+
+	if (fd < 0)
+		return EXIT_FAILED;
+	err = copy(merge, fd, &events, &writing);
+	if (!err && fd != STDOUT_FILENO && close(fd)) {
+		err = -errno;
+		writing = true;
+	}
+	if (err && writing)
+		files_write_error(config->output, err);
+	else if (err)
+		message_error("cannot read the inputs: %s", strerror(-err));
+	if (err)
+		return EXIT_FAILED;
+	message_note("%llu events of %zu domains", (unsigned long long)events,
+		     merge_info(merge)->ndomains);
+	return merge_damaged(merge) ? EXIT_INCOMPLETE : EXIT_DONE;
+}
+
+static int merge_main(int argc, char **argv)
+{
+	struct merge_config config = {.output = "-", .clock = "auto"};
+	struct reader **readers;
+	struct merge *merge;
+	enum merge_clock clock;
+	char reason[256];
+	int code = EXIT_FAILED, err;
+
+	options_parse(&command_merge, argc, argv, &config);
+	message_setup(command_merge.name, config.quiet, config.verbose);
+	if (!config.inputs.count || !find_clock(config.clock, &clock)) {
+		if (config.inputs.count)
+			message_error("no clock '%s'; there are auto and none", config.clock);
+		else
+			message_error("no trace files given; see 'vnettrace merge --help'");
+		code = EXIT_USAGE;
+		goto out;
+	}
+	if (files_open_traces(&config.inputs, &readers))
+		goto out;
+	err = merge_open(&merge, readers, config.inputs.count, clock, message_log, NULL, reason);
+	free(readers);
+	if (err) {
+		message_error("%s", reason);
+		goto out;
+	}
+	code = run_merge(&config, merge);
+	merge_close(merge);
+out:
+	free(config.inputs.items);
+	return code;
+}
+
+const struct command command_merge = {
+	.name = "merge",
+	.arguments = "FILE...",
+	.summary = "Join trace files into one, on one clock",
+	.rows = rows,
+	.operands = FIELD(inputs),
+	.run = merge_main,
+};

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/message.h"
+
+static struct {
+	const char *command;
+	bool quiet;
+	bool verbose;
+} setup;
+
+void message_setup(const char *command, bool quiet, bool verbose)
+{
+	setup.command = command;
+	setup.quiet = quiet;
+	setup.verbose = verbose;
+}
+
+/* In one write, so that lines of several processes on one terminal do not mix. */
+static void say(const char *format, va_list arguments)
+{
+	char line[1024];
+	int used;
+
+	used = setup.command ? snprintf(line, sizeof(line), "vnettrace: %s: ", setup.command) :
+			       snprintf(line, sizeof(line), "vnettrace: ");
+	vsnprintf(line + used, sizeof(line) - used, format, arguments);
+	fprintf(stderr, "%s\n", line);
+}
+
+#define SAY(format)                                                                                \
+	do {                                                                                       \
+		va_list arguments;                                                                 \
+		va_start(arguments, format);                                                       \
+		say(format, arguments);                                                            \
+		va_end(arguments);                                                                 \
+	} while (0)
+
+void message_error(const char *format, ...)
+{
+	SAY(format);
+}
+
+void message_note(const char *format, ...)
+{
+	if (!setup.quiet)
+		SAY(format);
+}
+
+void message_detail(const char *format, ...)
+{
+	if (setup.verbose)
+		SAY(format);
+}
+
+void message_log(void *context, const char *line)
+{
+	(void)context;
+	message_error("%s", line);
+}
+
+void message_log_detail(void *context, const char *line)
+{
+	(void)context;
+	message_detail("%s", line);
+}
+
+int message_close_stdout(int code)
+{
+	if (!ferror(stdout) && !fflush(stdout))
+		return code;
+	message_error("cannot write to standard output: %s", strerror(errno));
+	return EXIT_FAILED;
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bpf/host.h"
+#include "bpf/recorder.h"
+#include "cmd/commands.h"
+#include "cmd/files.h"
+#include "cmd/message.h"
+#include "cmd/targets.h"
+
+#define TICK_NS	       10000000ll
+#define CHECK_NS       250000000ull /* how often we look whether devices are still there */
+#define DEFAULT_BUFFER (4u << 20)
+#define MIN_BUFFER     4096u
+#define MAX_BUFFER     (1u << 30)
+
+struct record_config {
+	struct string_list interfaces;
+	struct string_list probes;
+	const char *output;
+	const char *domain;
+	uint64_t duration_ns;
+	uint64_t count;
+	uint64_t buffer;
+	bool strict;
+	bool quiet;
+	bool verbose;
+	struct string_list filter;
+};
+
+#define FIELD(name) offsetof(struct record_config, name)
+
+static const struct option_row rows[] = {
+	{"interface", 'i', "DEV", OPTION_LIST, FIELD(interfaces),
+	 "Trace a device; if it is a bridge, its ports too (may be repeated)"},
+	{"probe", 'p', "PROBE", OPTION_LIST, FIELD(probes),
+	 "Trace dev:[NETNS/]IFNAME[:rx|:tx] or port-of:BRIDGE (may be repeated)"},
+	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
+	 "Write the trace to FILE, - for standard output (default HOST-TIME.vnt)"},
+	{"domain", 256, "NAME", OPTION_STRING, FIELD(domain), "Call this domain NAME (default host name)"},
+	{"duration", 'd', "SECONDS", OPTION_SECONDS, FIELD(duration_ns), "Stop after SECONDS"},
+	{"count", 'n', "COUNT", OPTION_COUNT, FIELD(count), "Stop after COUNT events"},
+	{"buffer", 257, "SIZE", OPTION_SIZE, FIELD(buffer), "Event ring of each CPU (default 4M)"},
+	{"strict", 258, NULL, OPTION_FLAG, FIELD(strict), "Fail if anything asked for cannot be traced"},
+	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
+	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose), "Say more, and measure the programs' run time"},
+	{},
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+/* The first signal ends the recording, a second one the process. */
+static void catch_signals(void)
+{
+	const struct sigaction end = {.sa_handler = stop, .sa_flags = SA_RESETHAND};
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGPIPE, &ignore, NULL); /* write(2) says it */
+	sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+static char *join_words(const struct string_list *words)
+{
+	size_t length = 1;
+	char *text, *end;
+
+	for (size_t i = 0; i < words->count; i++)
+		length += strlen(words->items[i]) + 1;
+	text = end = malloc(length);
+	if (!text)
+		return NULL;
+	*text = '\0';
+	for (size_t i = 0; i < words->count; i++) {
+		if (i)
+			end = stpcpy(end, " ");
+		end = stpcpy(end, words->items[i]);
+	}
+	return text;
+}
+
+/* 0 with filter->insns NULL if none was given. */
+static int compile_filter(const struct record_config *config, struct filter *filter)
+{
+	char reason[FILTER_REASON_MAX], *expression;
+	int err;
+
+	memset(filter, 0, sizeof(*filter));
+	if (!config->filter.count)
+		return 0;
+	expression = join_words(&config->filter);
+	if (!expression)
+		return -ENOMEM;
+	err = filter_compile(filter, expression, reason);
+	if (err)
+		message_error("filter '%s': %s", expression, reason);
+	free(expression);
+	return err;
+}
+
+static void default_output(char *path, size_t size, const struct domain *domain)
+{
+	time_t now = time(NULL);
+	char stamp[32];
+
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", localtime(&now));
+	snprintf(path, size, "%s-%s.vnt", domain->hostname, stamp);
+}
+
+/* Says which devices are gone, and ends their probes as of when they were last seen. */
+static int end_gone(struct recorder *recorder, struct targets *targets, uint64_t seen_ns)
+{
+	int err = 0;
+
+	if (!device_check(&targets->list))
+		return 0;
+	for (size_t i = 0; !err && i < targets->nprobes; i++) {
+		const struct device *device = &targets->list.devices[targets->devices[i]];
+
+		if (!device->gone || targets->ended[i])
+			continue;
+		targets->ended[i] = true;
+		targets->left--;
+		message_error("'%s' is gone", targets->info.probes[i].name);
+		err = recorder_end_probe(recorder, i, seen_ns);
+	}
+	return err;
+}
+
+static void pause_tick(void)
+{
+	const struct timespec tick = {.tv_nsec = TICK_NS};
+
+	nanosleep(&tick, NULL);
+}
+
+/* Until a signal, the end of the time, the last event or the last device. 0 or -errno. */
+static int record(struct recorder *recorder, const struct record_config *config,
+		  struct targets *targets)
+{
+	const struct domain *domain = &targets->info.domains[0];
+	uint64_t start_ns = host_now_ns(domain), checked_ns = start_ns, now_ns = start_ns;
+	int err = 0;
+
+	while (!stopped && !err && targets->left &&
+	       (!config->duration_ns || now_ns - start_ns < config->duration_ns)) {
+		if (!recorder_behind(recorder))
+			pause_tick();
+		now_ns = host_now_ns(domain);
+		err = recorder_tick(recorder);
+		if (!err && now_ns - checked_ns >= CHECK_NS) {
+			err = end_gone(recorder, targets, checked_ns);
+			checked_ns = now_ns;
+		}
+	}
+	return err < 0 ? err : 0;
+}
+
+static void summarize(const struct recorder_summary *summary)
+{
+	double seconds = summary->duration_ns / 1e9;
+
+	message_note("%llu events, %llu lost, %.1f KiB, %.1f B/event, %.0f events/s, %.2f s, "
+		     "%.1f %% of one CPU",
+		     (unsigned long long)summary->events, (unsigned long long)summary->lost,
+		     summary->bytes / 1024.0,
+		     summary->events ? (double)summary->bytes / summary->events : 0.0,
+		     summary->events / seconds, seconds, summary->tracer_cpu_ns / seconds / 1e7);
+	if (summary->cost.runs)
+		message_detail("%llu runs of the BPF programs, %.0f ns each",
+			       (unsigned long long)summary->cost.runs,
+			       (double)summary->cost.run_ns / summary->cost.runs);
+}
+
+static int run_recorder(const struct record_config *config, struct targets *targets,
+			const struct recorder_options *options, const char *output)
+{
+	char reason[TRACER_REASON_MAX];
+	struct recorder_summary summary;
+	struct recorder *recorder;
+	int err, last;
+
+	err = recorder_open(&recorder, options, reason);
+	if (err) {
+		message_error("%s", reason);
+		return EXIT_FAILED;
+	}
+	message_note("tracing %zu probes on %zu devices to '%s'", targets->nprobes,
+		     targets->list.count, output);
+	err = record(recorder, config, targets);
+	last = recorder_finish(recorder, &summary);
+	recorder_close(recorder);
+	if (!err)
+		err = last;
+	if (err)
+		files_write_error(output, err);
+	summarize(&summary);
+	if (err || (config->strict && targets->left < targets->nprobes))
+		return EXIT_FAILED;
+	return targets->missing || targets->left < targets->nprobes || summary.lost ? EXIT_INCOMPLETE :
+										      EXIT_DONE;
+}
+
+/* The ring's slots: as many as fit the size, a power of two. */
+static uint32_t ring_slots(uint64_t buffer)
+{
+	uint32_t slots = 1;
+
+	while (slots * 2ull * sizeof(struct vnt_slot) <= buffer)
+		slots *= 2;
+	return slots;
+}
+
+static int run_targets(const struct record_config *config, struct targets *targets,
+		       const struct filter *filter)
+{
+	const struct recorder_options options = {
+		.tracer = {.probes = targets->probes,
+			   .nprobes = targets->nprobes,
+			   .filter = filter->insns ? filter : NULL,
+			   .ring_slots = ring_slots(config->buffer),
+			   .measure = config->verbose,
+			   .log = message_log_detail},
+		.info = &targets->info,
+		.max_events = config->count,
+	};
+	struct recorder_options with_output = options;
+	char path[256];
+	const char *output = config->output;
+	struct stat stat;
+	int code;
+
+	if (!output) {
+		default_output(path, sizeof(path), &targets->info.domains[0]);
+		output = path;
+	}
+	with_output.fd = files_create(output);
+	if (with_output.fd < 0)
+		return EXIT_FAILED;
+	code = run_recorder(config, targets, &with_output, output);
+	/* An output in which nothing was written, not even a header, is of no use to anybody. */
+	if (code == EXIT_FAILED && strcmp(output, "-") != 0 && !fstat(with_output.fd, &stat) &&
+	    S_ISREG(stat.st_mode) && !stat.st_size)
+		unlink(output);
+	return code;
+}
+
+static int check_config(const struct record_config *config)
+{
+	if (!config->interfaces.count && !config->probes.count) {
+		message_error("nothing to trace: give -i DEV or -p PROBE; see 'vnettrace record --help'");
+		return EXIT_USAGE;
+	}
+	if (config->buffer < MIN_BUFFER || config->buffer > MAX_BUFFER) {
+		message_error("--buffer must be between 4K and 1G");
+		return EXIT_USAGE;
+	}
+	return EXIT_DONE;
+}
+
+static int record_main(int argc, char **argv)
+{
+	struct record_config config = {.buffer = DEFAULT_BUFFER};
+	struct targets targets = {};
+	struct filter filter = {};
+	char reason[TRACER_REASON_MAX];
+	int code;
+
+	options_parse(&command_record, argc, argv, &config);
+	message_setup(command_record.name, config.quiet, config.verbose);
+	code = check_config(&config);
+	if (!code && compile_filter(&config, &filter))
+		code = EXIT_USAGE;
+	if (!code)
+		code = targets_parse(&targets, &config.interfaces, &config.probes);
+	if (!code && tracer_check(reason)) {
+		message_error("%s", reason);
+		code = EXIT_FAILED;
+	}
+	if (!code)
+		code = targets_find(&targets, config.domain, config.strict);
+	if (!code) {
+		catch_signals();
+		code = run_targets(&config, &targets, &filter);
+	}
+	targets_release(&targets);
+	filter_release(&filter);
+	free(config.interfaces.items);
+	free(config.probes.items);
+	free(config.filter.items);
+	return code;
+}
+
+const struct command command_record = {
+	.name = "record",
+	.arguments = "[FILTER]",
+	.summary = "Trace packets at probes into a trace file",
+	.rows = rows,
+	.operands = FIELD(filter),
+	.run = record_main,
+};

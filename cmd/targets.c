@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "bpf/host.h"
+#include "cmd/message.h"
+#include "cmd/targets.h"
+
+static const char *const direction_names[VNT_DIRECTIONS] = {[VNT_RX] = "rx", [VNT_TX] = "tx"};
+
+static int parse_list(struct targets *targets, const struct string_list *list,
+		      int (*parse)(struct spec *, const char *, char *))
+{
+	char reason[SPEC_REASON_MAX];
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (parse(&targets->specs[targets->nspecs++], list->items[i], reason)) {
+			message_error("%s", reason);
+			return EXIT_USAGE;
+		}
+	}
+	return EXIT_DONE;
+}
+
+int targets_parse(struct targets *targets, const struct string_list *interfaces,
+		  const struct string_list *probes)
+{
+	int code;
+
+	targets->specs = calloc(interfaces->count + probes->count, sizeof(*targets->specs));
+	if (!targets->specs) {
+		message_error("%s", strerror(ENOMEM));
+		return EXIT_FAILED;
+	}
+	code = parse_list(targets, interfaces, spec_parse_interface);
+	return code ? code : parse_list(targets, probes, spec_parse_probe);
+}
+
+static bool is_known(const struct targets *targets, const struct tracer_probe *probe)
+{
+	for (size_t i = 0; i < targets->nprobes; i++)
+		if (targets->probes[i].direction == probe->direction &&
+		    memcmp(&targets->probes[i].device, &probe->device, sizeof(probe->device)) == 0)
+			return true;
+	return false;
+}
+
+static int add_probe(struct targets *targets, size_t device_index, enum vnt_direction direction,
+		     const uint8_t *recording)
+{
+	const struct device *device = &targets->list.devices[device_index];
+	const struct tracer_probe target = {
+		.device = {.ifindex = device->ifindex, .netns = device->netns_inode},
+		.direction = direction,
+	};
+	struct probe probe = {.netns = device->netns_inode, .ifindex = device->ifindex};
+	int err;
+
+	if (is_known(targets, &target))
+		return 0;
+	memcpy(probe.recording, recording, sizeof(probe.recording));
+	snprintf(probe.name, sizeof(probe.name), "dev:%s%s%s:%s", device->netns,
+		 *device->netns ? "/" : "", device->name, direction_names[direction]);
+	err = trace_info_add_probe(&targets->info, &probe);
+	if (err < 0)
+		return err;
+	targets->devices[targets->nprobes] = device_index;
+	targets->probes[targets->nprobes++] = target;
+	return 0;
+}
+
+/* Devices from `first` on came from `spec`. */
+static int add_probes(struct targets *targets, const struct spec *spec, size_t first,
+		      const uint8_t *recording)
+{
+	size_t room = targets->list.count * VNT_DIRECTIONS;
+	int err = 0;
+
+	targets->probes = reallocarray(targets->probes, room, sizeof(*targets->probes));
+	targets->devices = reallocarray(targets->devices, room, sizeof(*targets->devices));
+	if (!targets->probes || !targets->devices)
+		return -ENOMEM;
+	for (size_t i = first; !err && i < targets->list.count; i++) {
+		if (spec->rx)
+			err = add_probe(targets, i, VNT_RX, recording);
+		if (!err && spec->tx)
+			err = add_probe(targets, i, VNT_TX, recording);
+	}
+	return err;
+}
+
+static int find_all(struct targets *targets, const char *domain_name)
+{
+	uint8_t recording[16];
+	struct domain domain;
+	int err;
+
+	if (getrandom(recording, sizeof(recording), 0) != sizeof(recording))
+		return -errno;
+	err = host_domain(&domain, domain_name);
+	if (!err)
+		err = trace_info_add_domain(&targets->info, &domain);
+	for (size_t i = 0; err >= 0 && i < targets->nspecs; i++) {
+		size_t first = targets->list.count;
+		char reason[DEVICE_REASON_MAX];
+
+		if (device_resolve(&targets->list, &targets->specs[i], reason)) {
+			message_error("%s", reason);
+			targets->missing++;
+			continue;
+		}
+		err = add_probes(targets, &targets->specs[i], first, recording);
+	}
+	if (err < 0)
+		return err;
+	targets->left = targets->nprobes;
+	targets->ended = calloc(targets->nprobes + 1, sizeof(*targets->ended));
+	return targets->ended ? 0 : -ENOMEM;
+}
+
+int targets_find(struct targets *targets, const char *domain, bool strict)
+{
+	int err = find_all(targets, domain);
+
+	if (err) {
+		message_error("cannot set up probes: %s", strerror(-err));
+		return EXIT_FAILED;
+	}
+	if (!targets->nprobes || (strict && targets->missing)) {
+		/* What is missing was said already, unless bridges were found without a port. */
+		if (!targets->missing)
+			message_error("nothing to trace: no port found");
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
+void targets_release(struct targets *targets)
+{
+	free(targets->specs);
+	device_list_release(&targets->list);
+	trace_info_release(&targets->info);
+	free(targets->probes);
+	free(targets->devices);
+	free(targets->ended);
+}
