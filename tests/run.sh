@@ -50,12 +50,12 @@ step_unit-sanitize() {
 }
 
 step_bats() {
-	BUILD=$release VNETTRACE=$release/vnettrace bats --tap tests
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 400 bats --tap tests
 }
 
 # The same command line under ASan and UBSan; timing and packet counts are Release's job.
 step_bats-sanitize() {
-	BUILD=$sanitize VNETTRACE=$sanitize/vnettrace bats --tap tests/cli.bats
+	BUILD=$sanitize VNETTRACE=$sanitize/vnettrace timeout 400 bats --tap tests/cli.bats
 }
 
 step_format() {
