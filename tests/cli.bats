@@ -1,0 +1,385 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# The command line: what it prints, what it refuses, how it ends.
+
+bats_require_minimum_version 1.5.0
+load lib/network
+load lib/record
+
+# One namespace is enough: what leaves v1 enters v2, and nothing answers.
+setup_file() {
+	network_open
+	network_namespace "$NET_H1"
+	add_pair v1 v2
+	ip -n "$NET_H1" address add 10.9.0.1/24 dev v1
+	ip -n "$NET_H1" neighbour add 10.9.0.2 lladdr 02:00:00:00:00:02 dev v1 nud permanent
+	export GOOD=$NET_DIR/good.vnt
+	# If this fails, the tests that need the file say so.
+	record_good || true
+}
+
+teardown_file() {
+	network_close
+}
+
+add_pair() {
+	ip -n "$NET_H1" link add "$1" type veth peer name "$2"
+	ip -n "$NET_H1" link set "$1" up
+	ip -n "$NET_H1" link set "$2" up
+}
+
+traffic() {
+	in_ns "$NET_H1" "$UDPNUM" send "$1" 100 10.9.0.2 5001 "${2:-2000}"
+}
+
+record_good() {
+	record_start good "$NET_H1" -i v1 -i v2 'udp port 5001' && traffic 500 && record_stop good
+}
+
+# fails CODE GLOB COMMAND...: one line on stderr, nothing on stdout.
+fails() {
+	local code=$1 pattern=$2
+
+	shift 2
+	run --separate-stderr "$@"
+	echo "status $status, stderr: $stderr"
+	((status == code))
+	[[ $stderr == $pattern ]]
+	((${#stderr_lines[@]} == 1))
+	[[ -z $output ]]
+}
+
+events_in() {
+	"$VNETTRACE" report -q -f json "$1" | jq '[.domains[].events] | add'
+}
+
+record_in_ns() {
+	in_ns "$NET_H1" timeout 20 "$VNETTRACE" record "$@"
+}
+
+@test "--version and --help" {
+	run --separate-stderr "$VNETTRACE" --version
+	((status == 0))
+	[[ $output == "vnettrace "[0-9]* ]]
+	run --separate-stderr "$VNETTRACE" --help
+	((status == 0))
+	[[ $output == *record* && $output == *merge* && $output == *report* ]]
+}
+
+# Options as "-o, --output" or "--domain", one a line, without argp's own.
+options_in_help() {
+	"$VNETTRACE" "$1" --help | options_in
+}
+
+options_in_manual() {
+	sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' \
+		"$BATS_TEST_DIRNAME/../man/vnettrace-$1.1" | options_in
+}
+
+options_in() {
+	sed -nE 's/^ *((-[a-zA-Z], )?--[a-z][a-z-]*).*/\1/p' |
+		grep -vE -- '--(help|usage|version)$' | sort
+}
+
+@test "--help and the manual name the same options" {
+	for command in record merge report; do
+		diff <(options_in_help "$command") <(options_in_manual "$command")
+		[[ -n $(options_in_help "$command") ]]
+	done
+}
+
+@test "usage errors" {
+	fails 2 "vnettrace: *" "$VNETTRACE"
+	fails 2 "vnettrace: *'frobnicate'*" "$VNETTRACE" frobnicate
+	for command in record merge report; do
+		fails 2 "vnettrace: $command: *--bogus*" "$VNETTRACE" "$command" --bogus
+	done
+	fails 2 "vnettrace: merge: *" "$VNETTRACE" merge -o x.vnt
+	fails 2 "vnettrace: merge: *'sundial'*" "$VNETTRACE" merge --clock sundial -o - "$GOOD"
+	fails 2 "vnettrace: report: *" "$VNETTRACE" report
+	fails 2 "vnettrace: report: *'punchcard'*" "$VNETTRACE" report -f punchcard "$GOOD"
+	fails 2 "vnettrace: record: *'soon'*" "$VNETTRACE" record -i lo -d soon
+	fails 2 "vnettrace: record: *'-3'*" "$VNETTRACE" record -i lo -n -3
+	fails 2 "vnettrace: record: *'4X'*" "$VNETTRACE" record -i lo --buffer 4X
+	fails 2 "vnettrace: record: *'smoke:eth0'*" "$VNETTRACE" record -p smoke:eth0
+	fails 2 "vnettrace: record: *'sideways'*" "$VNETTRACE" record -p dev:eth0:sideways
+	fails 2 "vnettrace: record: *" "$VNETTRACE" record
+}
+
+@test "input missing" {
+	missing=$NET_DIR/missing.vnt
+	for command in report "merge -o /dev/null"; do
+		fails 1 "vnettrace: ${command%% *}: cannot open '$missing': No such file or directory" \
+			"$VNETTRACE" $command "$missing"
+	done
+}
+
+@test "input empty" {
+	: >"$NET_DIR/empty.vnt"
+	fails 1 "vnettrace: report: *'$NET_DIR/empty.vnt'*empty*" \
+		"$VNETTRACE" report "$NET_DIR/empty.vnt"
+	fails 1 "vnettrace: merge: *'$NET_DIR/empty.vnt'*empty*" \
+		"$VNETTRACE" merge -o /dev/null "$NET_DIR/empty.vnt"
+}
+
+@test "input is not a trace file" {
+	fails 1 "vnettrace: report: *'$BATS_TEST_FILENAME'*not a trace file*" \
+		"$VNETTRACE" report "$BATS_TEST_FILENAME"
+	fails 1 "vnettrace: report: *'$NET_DIR'*Is a directory*" "$VNETTRACE" report "$NET_DIR"
+}
+
+@test "input truncated" {
+	size=$(stat -c %s "$GOOD")
+	for cut in 1 7; do
+		head -c $((size - cut)) "$GOOD" >"$NET_DIR/cut.vnt"
+		run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/cut.vnt"
+		((status == 3))
+		[[ $stderr == "vnettrace: report: "*"'$NET_DIR/cut.vnt'"* ]]
+		((${#stderr_lines[@]} == 1))
+	done
+	# Elsewhere the cut may happen to be where a block ends, or in the header.
+	for ((cut = 1; cut < size; cut += size / 40 + 1)); do
+		head -c "$cut" "$GOOD" >"$NET_DIR/cut.vnt"
+		run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/cut.vnt"
+		echo "cut at $cut of $size: status $status, $stderr"
+		((status == 0 || status == 1 || status == 3))
+		((${#stderr_lines[@]} == (status != 0)))
+	done
+}
+
+# flip_byte FILE OFFSET
+flip_byte() {
+	local byte
+
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	printf "\\x$(printf %02x $((byte ^ 0x20)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+@test "one byte flipped" {
+	size=$(stat -c %s "$GOOD")
+	for ((at = 0; at < size; at += size / 40 + 1)); do
+		cp "$GOOD" "$NET_DIR/flipped.vnt"
+		flip_byte "$NET_DIR/flipped.vnt" "$at"
+		run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/flipped.vnt"
+		echo "flipped at $at of $size: status $status, $stderr"
+		((status == 3))
+		[[ $stderr == "vnettrace: report: "*"'$NET_DIR/flipped.vnt'"* ]]
+		((${#stderr_lines[@]} == 1))
+	done
+}
+
+@test "a file merged with itself" {
+	cp "$GOOD" "$NET_DIR/copy.vnt"
+	for command in "merge -o /dev/null" "report -o /dev/null"; do
+		fails 1 "vnettrace: ${command%% *}: *'$NET_DIR/copy.vnt'*" \
+			"$VNETTRACE" $command "$GOOD" "$NET_DIR/copy.vnt"
+	done
+	merged=$NET_DIR/merged.vnt
+	"$VNETTRACE" merge -o "$merged" "$GOOD"
+	fails 1 "vnettrace: merge: *'$GOOD'*" "$VNETTRACE" merge -o /dev/null "$merged" "$GOOD"
+}
+
+@test "output is a directory or cannot be written" {
+	for command in "merge -o" "report -o"; do
+		fails 1 "vnettrace: ${command%% *}: cannot open '$NET_DIR': Is a directory" \
+			"$VNETTRACE" $command "$NET_DIR" "$GOOD"
+		fails 1 "vnettrace: ${command%% *}: cannot open '$NET_DIR/no/x': No such file or directory" \
+			"$VNETTRACE" $command "$NET_DIR/no/x" "$GOOD"
+		fails 1 "vnettrace: ${command%% *}: *No space left on device" \
+			"$VNETTRACE" $command /dev/full "$GOOD"
+	done
+	fails 1 "vnettrace: record: cannot open '$NET_DIR': Is a directory" \
+		record_in_ns -i v1 -o "$NET_DIR"
+	fails 1 "vnettrace: record: cannot open '$NET_DIR/no/x': No such file or directory" \
+		record_in_ns -i v1 -o "$NET_DIR/no/x"
+}
+
+@test "stdout is full" {
+	run --separate-stderr sh -c "'$VNETTRACE' report '$GOOD' >/dev/full"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: "*"No space left on device" ]]
+}
+
+@test "an output that exists keeps its content when the input is bad" {
+	echo precious >"$NET_DIR/precious"
+	fails 1 "*" "$VNETTRACE" merge -o "$NET_DIR/precious" "$NET_DIR/missing.vnt"
+	[[ $(<"$NET_DIR/precious") == precious ]]
+}
+
+@test "no such device, namespace, bridge" {
+	fails 1 "vnettrace: record: *'nosuch0'*" record_in_ns -i nosuch0 -o "$NET_DIR/x.vnt"
+	fails 1 "vnettrace: record: *'nosuch'*" record_in_ns -p dev:nosuch/eth0 -o "$NET_DIR/x.vnt"
+	fails 1 "vnettrace: record: *'v1'*" record_in_ns -p port-of:v1 -o "$NET_DIR/x.vnt"
+	[[ ! -e $NET_DIR/x.vnt ]]
+}
+
+@test "a missing device fails only its own probe, or all with --strict" {
+	run --separate-stderr record_in_ns -i v1 -i nosuch0 -o "$NET_DIR/x.vnt" -d 0.2
+	((status == 3))
+	[[ ${stderr_lines[0]} == "vnettrace: record: "*"'nosuch0'"* ]]
+	fails 1 "vnettrace: record: *'nosuch0'*" \
+		record_in_ns --strict -i v1 -i nosuch0 -o "$NET_DIR/x.vnt" -d 0.2
+}
+
+@test "filter refused, with the reason" {
+	fails 2 "vnettrace: record: filter 'udp prot 5001': *syntax error*" \
+		record_in_ns -i v1 -o "$NET_DIR/x.vnt" udp prot 5001
+	fails 2 "vnettrace: record: filter 'ether host 02:00:00:00:00:02': *" \
+		record_in_ns -i v1 -o "$NET_DIR/x.vnt" ether host 02:00:00:00:00:02
+	[[ ! -e $NET_DIR/x.vnt ]]
+}
+
+# A copy that anybody may run, wherever the build is.
+public_copy() {
+	local dir=$NET_DIR/public
+
+	chmod 711 "$NET_DIR"
+	install -d -m 755 "$dir"
+	install -m 755 "$VNETTRACE" "$dir/vnettrace"
+	echo "$dir/vnettrace"
+}
+
+@test "capabilities missing" {
+	copy=$(public_copy)
+	fails 1 "vnettrace: record: *CAP_BPF*" in_ns "$NET_H1" \
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$copy" record -i v1 -o /dev/null
+	for capability in bpf perfmon; do
+		drop=-$capability,-sys_admin
+		fails 1 "vnettrace: record: *CAP_${capability^^}*" in_ns "$NET_H1" \
+			setpriv --bounding-set "$drop" --inh-caps "$drop" \
+			"$copy" record -i v1 -o /dev/null
+	done
+}
+
+@test "kernel without BTF" {
+	fails 1 "vnettrace: record: *BTF*" in_ns "$NET_H1" unshare --mount sh -c \
+		'mount -t tmpfs none /sys/kernel/btf && exec "$0" record -i v1 -o /dev/null' "$VNETTRACE"
+}
+
+@test "tracefs and debugfs are not needed" {
+	run --separate-stderr in_ns "$NET_H1" unshare --mount sh -c '
+		for fs in tracing debug/tracing debug; do
+			umount -l "/sys/kernel/$fs" 2>/dev/null
+		done
+		exec "$0" record -q -i v1 -d 0.2 -o /dev/null' "$VNETTRACE"
+	echo "$stderr"
+	((status == 0))
+	[[ -z $stderr ]]
+}
+
+@test "-n stops exactly" {
+	record_start exact "$NET_H1" -n 100 -i v1 'udp port 5001'
+	traffic 300
+	wait "${RECORD_PID[exact]}"
+	(($(events_in "$NET_DIR/exact.vnt") == 100))
+	grep -q '100 events, 0 lost' "$NET_DIR/exact.err"
+}
+
+@test "-d stops in time" {
+	started=${EPOCHREALTIME/./}
+	record_in_ns -q -i v1 -d 1 -o "$NET_DIR/timed.vnt"
+	took=$((${EPOCHREALTIME/./} - started))
+	((took >= 1000000 && took < 4000000))
+}
+
+@test "SIGINT and SIGTERM end a recording cleanly" {
+	for signal in INT TERM; do
+		record_start ended "$NET_H1" -i v1:tx 'udp port 5001'
+		traffic 50
+		record_stop ended "$signal"
+		(($(wc -l <"$NET_DIR/ended.err") == 2))
+		grep -q '^vnettrace: record: 50 events, 0 lost' "$NET_DIR/ended.err"
+		(($(events_in "$NET_DIR/ended.vnt") == 50))
+	done
+}
+
+@test "-o - to a pipe, and report from it" {
+	in_ns "$NET_H1" "$VNETTRACE" record -i v1 -i v2 -n 60 -o - 'udp port 5001' \
+		2>"$NET_DIR/pipe.err" 3>&- | cat >"$NET_DIR/pipe.vnt" 3>&- &
+	record_wait_ready $! "$NET_DIR/pipe.err"
+	traffic 100
+	wait $!
+	"$VNETTRACE" report -f json - <"$NET_DIR/pipe.vnt" >"$NET_DIR/pipe.json"
+	(($(jq '.domains[0].events' "$NET_DIR/pipe.json") == 60))
+}
+
+@test "the reader of the pipe goes away" {
+	run in_ns "$NET_H1" bash -c '
+		timeout 10 "$VNETTRACE" record -i v1 -o - 2>"$NET_DIR/pipe.err" | head -c 10 >/dev/null
+		echo "${PIPESTATUS[0]}"'
+	# Dying of SIGPIPE is as good as saying it.
+	[[ $output == 141 ]] || {
+		[[ $output == 1 ]]
+		grep -q '^vnettrace: record: .*: Broken pipe$' "$NET_DIR/pipe.err"
+	}
+}
+
+@test "a trace is for its owner only" {
+	[[ $(stat -c %a "$GOOD") == 600 ]]
+}
+
+# A file system of 128 KiB that only this test sees.
+record_on_small_disk() {
+	in_ns "$NET_H1" unshare --mount bash -c '
+		mkdir -p "$NET_DIR/small" && mount -t tmpfs -o size=128k none "$NET_DIR/small" || exit
+		timeout 20 "$VNETTRACE" record -i v1 -i v2 -o "$NET_DIR/small/x.vnt" 2>"$NET_DIR/full.err" &
+		for try in {1..100}; do
+			grep -q tracing "$NET_DIR/full.err" && break
+			sleep 0.05
+		done
+		"$UDPNUM" send 60000 100 10.9.0.2 5001 40000
+		wait $!
+		echo "$?"
+		"$VNETTRACE" report -q -f json "$NET_DIR/small/x.vnt" | jq ".domains[0].events"'
+}
+
+@test "disk full while recording" {
+	run record_on_small_disk
+	echo "$output"
+	cat "$NET_DIR/full.err"
+	((lines[0] == 1))
+	((lines[1] > 1000))
+	grep -q "^vnettrace: record: cannot write '.*': No space left on device$" "$NET_DIR/full.err"
+}
+
+# ends_by_itself DOMAIN: with exit code 3, within five seconds.
+ends_by_itself() {
+	local tries status=0
+
+	for ((tries = 0; tries < 50; tries++)); do
+		kill -0 "${RECORD_PID[$1]}" 2>/dev/null || break
+		sleep 0.1
+	done
+	((tries < 50))
+	wait "${RECORD_PID[$1]}" || status=$?
+	cat "$NET_DIR/$1.err"
+	((status == 3))
+}
+
+@test "a device vanishes while recording" {
+	add_pair w1 w2
+	record_start gone "$NET_H1" -i v1:tx -i w1:tx
+	ip -n "$NET_H1" link delete w1
+	traffic 50
+	status=0
+	record_stop gone || status=$?
+	((status == 3))
+	grep -q "^vnettrace: record: 'dev:w1:tx' is gone$" "$NET_DIR/gone.err"
+	(($(events_in "$NET_DIR/gone.vnt") >= 50))
+}
+
+@test "all devices vanish: the recording ends" {
+	add_pair w1 w2
+	record_start gone "$NET_H1" -i w1 -i w2
+	ip -n "$NET_H1" link delete w1
+	ends_by_itself gone
+}
+
+@test "the namespace vanishes: the recording ends" {
+	network_namespace "$NET_H2"
+	ip -n "$NET_H2" link add w1 type veth peer name w2
+	record_start gone "$NET_H1" -p "dev:$NET_H2/w1"
+	ip netns delete "$NET_H2"
+	ends_by_itself gone
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034
+#
+# record.bash - recordings in the background, and traffic for them. Needs network.bash.
+
+BUILD=${BUILD:-$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)/build}
+VNETTRACE=${VNETTRACE:-$BUILD/vnettrace}
+UDPNUM=$BUILD/tests/udpnum
+FRAMES=$BUILD/tests/frames
+DELAYS=$BUILD/tests/delays
+export VNETTRACE UDPNUM
+
+declare -gA RECORD_PID
+
+# record_start DOMAIN NAMESPACE ARGUMENT...: returns when it traces. Writes $NET_DIR/DOMAIN.vnt.
+record_start() {
+	local domain=$1 namespace=$2
+	local file=$NET_DIR/$domain.vnt log=$NET_DIR/$domain.err
+
+	shift 2
+	ip netns exec "$namespace" "$VNETTRACE" record -o "$file" --domain "$domain" "$@" \
+		</dev/null >/dev/null 2>"$log" 3>&- &
+	RECORD_PID[$domain]=$!
+	network_undo network_stop_pid $!
+	record_wait_ready "$!" "$log"
+}
+
+# record_wait_ready PID LOG
+record_wait_ready() {
+	local tries
+
+	for ((tries = 0; tries < 200; tries++)); do
+		grep -qs tracing "$2" && return 0
+		kill -0 "$1" 2>/dev/null || break
+		sleep 0.05
+	done
+	echo "record does not trace:" >&2
+	cat "$2" >&2
+	return 1
+}
+
+# record_stop DOMAIN [SIGNAL]: its exit code.
+record_stop() {
+	kill "-${2:-INT}" "${RECORD_PID[$1]}"
+	wait "${RECORD_PID[$1]}"
+}
+
+# record_path FILTER...: three recordings, one per namespace, through the switch.
+record_path() {
+	MIDDLE=sw
+	record_start h1 "$NET_H1" -i eth0 "$@" &&
+		record_start sw "$NET_MID" -i "$BRIDGE" "$@" &&
+		record_start h2 "$NET_H2" -i eth0 "$@"
+}
+
+# record_route FILTER...: the same through the router.
+record_route() {
+	MIDDLE=r
+	record_start h1 "$NET_H1" -i eth0 "$@" &&
+		record_start r "$NET_MID" -i p1 -i p2 "$@" &&
+		record_start h2 "$NET_H2" -i eth0 "$@"
+}
+
+# Stops what record_path or record_route started, merges and reports: $NET_DIR/all.vnt and all.json.
+report_path() {
+	local domain files=()
+
+	# The last packet may still be in a softirq on its way to the last probe.
+	sleep 0.05
+	for domain in h1 "$MIDDLE" h2; do
+		record_stop "$domain" || return
+		files+=("$NET_DIR/$domain.vnt")
+	done
+	"$VNETTRACE" merge -o "$NET_DIR/all.vnt" "${files[@]}" &&
+		"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/all.vnt"
+}
+
+# json EXPRESSION: it holds for all.json.
+json() {
+	jq -e "$1" "$NET_DIR/all.json" >/dev/null && return
+	echo "does not hold: $1"
+	jq -c '.packets, .loss[], .paths[]' "$NET_DIR/all.json"
+	return 1
+}
+
+# send_numbers COUNT SIZE ADDRESS [RATE]: from h1 to h2, port 5001; fails unless all arrive.
+send_numbers() {
+	local receiver
+
+	ip netns exec "$NET_H2" "$UDPNUM" receive "$1" 2 "$3" 5001 </dev/null >/dev/null 3>&- &
+	receiver=$!
+	wait_listening "$NET_H2" -u 5001 &&
+		in_ns "$NET_H1" "$UDPNUM" send "$1" "$2" "$3" 5001 "${4:-5000}" &&
+		wait "$receiver"
+}
+
+# wait_listening NAMESPACE -u|-t PORT
+wait_listening() {
+	local tries
+
+	for ((tries = 0; tries < 100; tries++)); do
+		[[ -n $(in_ns "$1" ss -Hln "$2" "sport = :$3") ]] && return 0
+		sleep 0.02
+	done
+	echo "nobody listens on port $3" >&2
+	return 1
+}

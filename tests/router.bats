@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Loss: h1 eth0 -- p1 | router that drops | p2 -- eth0 h2.
+
+bats_require_minimum_version 1.5.0
+load lib/network
+load lib/record
+
+COUNT=2000
+
+setup_file() {
+	network_open
+	network_router
+}
+
+teardown_file() {
+	network_close
+}
+
+# drop_every_tenth iptables|ip6tables
+drop_every_tenth() {
+	in_ns "$NET_MID" "$1" -I FORWARD -p udp --dport 5001 \
+		-m statistic --mode nth --every 10 --packet 0 -j DROP
+}
+
+lost_between() {
+	json "[.loss[] | select(.from == \"$1\" and .to == \"$2\")] |
+		length == 1 and (.[0] | .sent == $3 and .received == $3 - $4 and .lost == $4)"
+}
+
+tenth_is_lost() {
+	local left=$((COUNT - COUNT / 10))
+
+	lost_between h1/dev:eth0:tx r/dev:p1:rx $COUNT 0
+	lost_between r/dev:p1:rx r/dev:p2:tx $COUNT $((COUNT / 10))
+	lost_between r/dev:p2:tx h2/dev:eth0:rx $left 0
+	json ".packets | .observed == $COUNT and .complete == $left and
+		.partial == $COUNT - $left and .ambiguous == 0"
+	json '.loss[] | select(.lost > 0) | .ratio == 0.1 and .ratio_min == 0.1 and .ratio_max == 0.1'
+	json '[.domains[].lost] | add == 0'
+}
+
+@test "nothing is lost through a router, and TTL does not matter" {
+	record_route 'udp port 5001'
+	send_numbers $COUNT 100 10.0.2.1
+	report_path
+	lost_between r/dev:p1:rx r/dev:p2:tx $COUNT 0
+	json ".packets | .observed == $COUNT and .complete == $COUNT"
+}
+
+@test "every tenth packet is dropped, IPv4" {
+	drop_every_tenth iptables
+	record_route 'udp port 5001'
+	send_numbers $COUNT 100 10.0.2.1 || true
+	report_path
+	tenth_is_lost
+}
+
+@test "every tenth packet is dropped, IPv6" {
+	drop_every_tenth ip6tables
+	record_route 'udp port 5001'
+	send_numbers $COUNT 100 fd02::1 || true
+	report_path
+	tenth_is_lost
+}

@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run.sh - every test: installs packages, builds Release and Sanitize, runs unit tests and bats with
+# both, checks format, lint and manual pages. Closes with "N passed, N failed". Needs root.
+#
+#   tests/run.sh [STEP]...    only these steps: see the list of them below
+set -uo pipefail
+
+source_dir=$(cd "$(dirname "$0")/.." && pwd)
+release=${BUILD:-$source_dir/build}
+sanitize=$release-sanitize
+jobs=$(nproc)
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+# shellcheck source=tests/lib/packages.bash
+. "$source_dir/tests/lib/packages.bash"
+cd "$source_dir" || exit
+
+passed=0
+failed=0
+
+steps=(packages release sanitize unit unit-sanitize bats bats-sanitize format tidy man shell)
+
+step_packages() {
+	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}"
+}
+
+build() {
+	cmake -S . -B "$1" -G Ninja -DCMAKE_BUILD_TYPE="$2" -DCMAKE_C_FLAGS=-Werror &&
+		ninja -C "$1"
+}
+
+step_release() {
+	build "$release" Release
+}
+
+step_sanitize() {
+	build "$sanitize" Sanitize
+}
+
+step_unit() {
+	"$release/tests/unit" --tap --jobs "$jobs"
+}
+
+step_unit-sanitize() {
+	"$sanitize/tests/unit" --tap --jobs "$jobs"
+}
+
+step_bats() {
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 400 bats --tap tests
+}
+
+# The same command line under ASan and UBSan; timing and packet counts are Release's job.
+step_bats-sanitize() {
+	BUILD=$sanitize VNETTRACE=$sanitize/vnettrace timeout 400 bats --tap tests/cli.bats
+}
+
+step_format() {
+	find lib bpf cmd tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
+}
+
+# The BPF objects are for another target; their user-space half is checked.
+step_tidy() {
+	find lib bpf cmd tests/tools -name '*.c' ! -name '*.bpf.c' -print0 |
+		xargs -0 -P "$jobs" -n 4 clang-tidy --quiet -p "$release"
+}
+
+step_man() {
+	mandoc -T lint -W warning man/*.[1-9]
+}
+
+step_shell() {
+	# 2053, 2154: globs on the right side, and variables that bats sets.
+	shellcheck -x -P SCRIPTDIR -S warning -e SC2053,SC2154 \
+		.ci/run tests/*.sh tests/*.bats tests/lib/*.bash
+}
+
+# A step whose output is TAP counts its tests, any other counts as one.
+count() {
+	local log=$1 status=$2 ok bad
+
+	ok=$(grep -c '^ok ' "$log")
+	bad=$(grep -c '^not ok ' "$log")
+	if ((ok + bad == 0 || (status && bad == 0))); then
+		((status)) && bad=$((bad + 1)) || ok=1
+	fi
+	passed=$((passed + ok))
+	failed=$((failed + bad))
+	step_result="$ok passed, $bad failed"
+}
+
+run_step() {
+	local step=$1 log=$logs/$1 started=$SECONDS status=0
+
+	"step_$step" </dev/null >"$log" 2>&1 || status=$?
+	count "$log" "$status"
+	printf '%-14s %4d s  %s\n' "$step" $((SECONDS - started)) "$step_result"
+	if ((status)) || grep -q '^not ok ' "$log"; then
+		grep -vE '^ok |^[0-9]+ warnings? generated' "$log" | sed 's/^/    /'
+		failed_steps+=("$step")
+	else
+		grep '^# measured' "$log" | sed 's/^/    /'
+	fi
+}
+
+(($#)) || set -- "${steps[@]}"
+failed_steps=()
+for step; do
+	declare -F "step_$step" >/dev/null || {
+		echo "run.sh: no step '$step', there are: ${steps[*]}" >&2
+		exit 2
+	}
+done
+for step; do
+	run_step "$step"
+done
+echo "$passed passed, $failed failed"
+((failed == 0))
