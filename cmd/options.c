@@ -10,8 +10,21 @@
 #include "message.h"
 #include "options.h"
 
+/* argp(3) can be told to leave errors to us, but then it prints no help either: both are done here. */
+#define ARGP_FLAGS (ARGP_NO_ERRS | ARGP_NO_HELP)
+#define KEY_USAGE  0x1000
+
+static const struct argp_option common_rows[] = {
+	{"help", '?', NULL, 0, "Give this help list", -1},
+	{"usage", KEY_USAGE, NULL, 0, "Give a short usage message", -1},
+	{"version", 'V', NULL, 0, "Print program version", -1},
+	{},
+};
+
 struct parse {
 	const struct command *command;
+	const struct argp *argp;
+	char *name; /* "vnettrace COMMAND" */
 	char *config;
 };
 
@@ -109,13 +122,32 @@ static const struct {
 	[OPTION_SIZE] = {set_size, "not a size (a number, with K, M or G):"},
 };
 
+static _Noreturn void print_help(const struct parse *parse, unsigned int flags)
+{
+	argp_help(parse->argp, stdout, flags, parse->name);
+	exit(message_close_stdout(EXIT_DONE));
+}
+
+static _Noreturn void print_version(void)
+{
+	puts(argp_program_version);
+	exit(message_close_stdout(EXIT_DONE));
+}
+
 static error_t parse_one(int key, char *argument, struct argp_state *state)
 {
 	struct parse *parse = state->input;
 
-	if (key == ARGP_KEY_ARG) {
+	switch (key) {
+	case ARGP_KEY_ARG:
 		add_string(parse->config + parse->command->operands, argument);
 		return 0;
+	case '?':
+		print_help(parse, ARGP_HELP_STD_HELP & ~(ARGP_HELP_EXIT_OK | ARGP_HELP_EXIT_ERR));
+	case KEY_USAGE:
+		print_help(parse, ARGP_HELP_USAGE);
+	case 'V':
+		print_version();
 	}
 	for (const struct option_row *row = parse->command->rows; row->name; row++) {
 		if (row->key != key)
@@ -127,53 +159,64 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-/* argp itself would say it in two lines, without the command's name. */
+static bool lacks_argument(const struct option_row *row, const char *text)
+{
+	if (!row->argument)
+		return false;
+	if (strncmp(text, "--", 2) == 0)
+		return strcmp(text + 2, row->name) == 0;
+	return text[strlen(text) - 1] == row->key;
+}
+
+/* Which argument argp stumbled over, and why. It stands at `index` or, where getopt has moved on, just
+ * before. */
 static _Noreturn void explain(const struct parse *parse, char **argv, int index)
 {
-	const char *text = argv[index - 1];
+	const char *text = argv[index] && argv[index][0] == '-' ? argv[index] : argv[index - 1];
 
-	if (index > 1 && text[0] == '-') {
-		for (const struct option_row *row = parse->command->rows; row->name; row++) {
-			bool is_long = strncmp(text, "--", 2) == 0 &&
-				       strcmp(text + 2, row->name) == 0;
-			bool is_short = row->key < 256 && text[1] != '-' &&
-					text[strlen(text) - 1] == row->key;
-
-			if (row->argument && (is_long || is_short))
-				usage_error(parse, "missing argument of option", text);
-		}
-	} else if (argv[index]) {
-		text = argv[index];
-	}
+	for (const struct option_row *row = parse->command->rows; row->name; row++)
+		if (lacks_argument(row, text))
+			usage_error(parse, "missing argument of option", text);
 	usage_error(parse, "unknown option", text);
+}
+
+/* The command's rows and the common ones, as argp wants them. */
+static struct argp_option *make_options(const struct command *command)
+{
+	const size_t common = sizeof(common_rows) / sizeof(common_rows[0]);
+	struct argp_option *options;
+	size_t count = 0;
+
+	while (command->rows[count].name)
+		count++;
+	options = allocate(NULL, (count + common) * sizeof(*options));
+	memset(options, 0, count * sizeof(*options));
+	for (size_t i = 0; i < count; i++) {
+		options[i].name = command->rows[i].name;
+		options[i].key = command->rows[i].key;
+		options[i].arg = command->rows[i].argument;
+		options[i].doc = command->rows[i].help;
+	}
+	memcpy(options + count, common_rows, sizeof(common_rows));
+	return options;
 }
 
 void options_parse(const struct command *command, int argc, char **argv, void *config)
 {
-	struct parse parse = {.command = command, .config = config};
-	char name[64], *before = argv[0];
-	struct argp_option *rows;
-	size_t count = 0;
-	struct argp argp = {
-		.parser = parse_one, .args_doc = command->arguments, .doc = command->summary};
+	char name[64];
+	struct argp_option *options = make_options(command);
+	const struct argp argp = {
+		.options = options,
+		.parser = parse_one,
+		.args_doc = command->arguments,
+		.doc = command->summary,
+	};
+	struct parse parse = {.command = command, .argp = &argp, .name = name, .config = config};
 	int index = 1, err;
 
-	while (command->rows[count].name)
-		count++;
-	rows = allocate(NULL, (count + 1) * sizeof(*rows));
-	memset(rows, 0, (count + 1) * sizeof(*rows));
-	for (size_t i = 0; i < count; i++) {
-		rows[i].name = command->rows[i].name;
-		rows[i].key = command->rows[i].key;
-		rows[i].arg = command->rows[i].argument;
-		rows[i].doc = command->rows[i].help;
-	}
-	argp.options = rows;
 	snprintf(name, sizeof(name), "vnettrace %s", command->name);
-	argv[0] = name;
-	err = argp_parse(&argp, argc, argv, ARGP_NO_ERRS, &index, &parse);
-	argv[0] = before;
-	free(rows);
+	err = argp_parse(&argp, argc, argv, ARGP_FLAGS, &index, &parse);
+	free(options);
 	if (err)
 		explain(&parse, argv, index);
 }
