@@ -26,6 +26,7 @@ struct parse {
 	const struct argp *argp;
 	char *name; /* "vnettrace COMMAND" */
 	char *config;
+	int next; /* argument after those that were parsed before an error */
 };
 
 static _Noreturn void usage_error(const struct parse *parse, const char *what, const char *subject)
@@ -139,6 +140,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
 	struct parse *parse = state->input;
 
 	switch (key) {
+	case ARGP_KEY_ERROR:
+		parse->next = state->next;
+		return 0;
 	case ARGP_KEY_ARG:
 		add_string(parse->config + parse->command->operands, argument);
 		return 0;
@@ -159,24 +163,27 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static bool lacks_argument(const struct option_row *row, const char *text)
+static const struct option_row *find_row(const struct parse *parse, const char *text)
 {
-	if (!row->argument)
-		return false;
-	if (strncmp(text, "--", 2) == 0)
-		return strcmp(text + 2, row->name) == 0;
-	return text[strlen(text) - 1] == row->key;
+	for (const struct option_row *row = parse->command->rows; row->name; row++) {
+		if (strncmp(text, "--", 2) == 0 ? strcmp(text + 2, row->name) == 0
+						: text[strlen(text) - 1] == row->key)
+			return row;
+	}
+	return NULL;
 }
 
-/* Which argument argp stumbled over, and why. It stands at `index` or, where getopt has moved on, just
- * before. */
-static _Noreturn void explain(const struct parse *parse, char **argv, int index)
+/* Which argument argp stumbled over, and why: the last one that getopt took, or, while it is still in
+ * a cluster of letters, the next. */
+static _Noreturn void explain(const struct parse *parse, char **argv)
 {
-	const char *text = argv[index] && argv[index][0] == '-' ? argv[index] : argv[index - 1];
+	const char *text = argv[parse->next - 1];
+	const struct option_row *row = find_row(parse, text);
 
-	for (const struct option_row *row = parse->command->rows; row->name; row++)
-		if (lacks_argument(row, text))
-			usage_error(parse, "missing argument of option", text);
+	if (row && row->argument)
+		usage_error(parse, "missing argument of option", text);
+	if ((row || text[0] != '-') && argv[parse->next])
+		text = argv[parse->next];
 	usage_error(parse, "unknown option", text);
 }
 
@@ -212,11 +219,11 @@ void options_parse(const struct command *command, int argc, char **argv, void *c
 		.doc = command->summary,
 	};
 	struct parse parse = {.command = command, .argp = &argp, .name = name, .config = config};
-	int index = 1, err;
+	int err;
 
 	snprintf(name, sizeof(name), "vnettrace %s", command->name);
-	err = argp_parse(&argp, argc, argv, ARGP_FLAGS, &index, &parse);
+	err = argp_parse(&argp, argc, argv, ARGP_FLAGS, NULL, &parse);
 	free(options);
 	if (err)
-		explain(&parse, argv, index);
+		explain(&parse, argv);
 }
