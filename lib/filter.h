@@ -11,7 +11,6 @@
 #define VNT_FILTER_H
 
 #include <stddef.h>
-#include <linux/bpf.h>
 
 #define FILTER_REASON_MAX 256
 
@@ -21,6 +20,8 @@
  * BPF_EXIT. Every byte they read lies in the view, checked against view->available the way classic
  * BPF checks against the end of the packet (out of reach: no match).
  */
+struct bpf_insn; /* of <linux/bpf.h>; libpcap has another one of this name */
+
 struct filter {
 	struct bpf_insn *insns;
 	size_t count;
