@@ -144,7 +144,6 @@ Test(tracefile, many_rows)
 
 static void fill_domain(struct domain *domain, int i)
 {
-	memset(domain, 0, sizeof(*domain));
 	snprintf(domain->name, sizeof(domain->name), "domain %d", i);
 	memset(domain->hostname, 'h', sizeof(domain->hostname) - 1);
 	memset(domain->kernel, 'k', i % sizeof(domain->kernel));
@@ -161,7 +160,6 @@ static void fill_domain(struct domain *domain, int i)
 
 static void fill_probe(struct probe *probe, int i, size_t ndomains)
 {
-	memset(probe, 0, sizeof(*probe));
 	snprintf(probe->name, sizeof(probe->name), "%0*d", i % 128 + 1, i);
 	probe->domain = i % ndomains;
 	memset(probe->recording, i, sizeof(probe->recording));
@@ -172,20 +170,16 @@ static void fill_probe(struct probe *probe, int i, size_t ndomains)
 static void header_trip(size_t ndomains, size_t nprobes)
 {
 	int fd = memfd_create("header", 0);
-	struct trace_info info = {0}, copy;
-	struct domain domain;
-	struct probe probe;
+	struct trace_info info = {.ndomains = ndomains, .nprobes = nprobes}, copy;
 	struct writer *writer;
 	struct reader *reader;
 
-	for (size_t i = 0; i < ndomains; i++) {
-		fill_domain(&domain, i);
-		cr_assert_eq(trace_info_add_domain(&info, &domain), (int)i);
-	}
-	for (size_t i = 0; i < nprobes; i++) {
-		fill_probe(&probe, i, ndomains);
-		cr_assert_eq(trace_info_add_probe(&info, &probe), (int)i);
-	}
+	info.domains = calloc(ndomains, sizeof(*info.domains));
+	info.probes = calloc(nprobes + 1, sizeof(*info.probes));
+	for (size_t i = 0; i < ndomains; i++)
+		fill_domain(&info.domains[i], i);
+	for (size_t i = 0; i < nprobes; i++)
+		fill_probe(&info.probes[i], i, ndomains);
 	cr_assert_eq(writer_open(&writer, fd, &info), 0);
 	writer_close(writer);
 	lseek(fd, 0, SEEK_SET);
@@ -194,9 +188,9 @@ static void header_trip(size_t ndomains, size_t nprobes)
 	reader_close(reader);
 	cr_assert_eq(copy.ndomains, ndomains);
 	cr_assert_eq(copy.nprobes, nprobes);
-	cr_assert_arr_eq(copy.domains, info.domains, ndomains * sizeof(domain));
+	cr_assert_arr_eq(copy.domains, info.domains, ndomains * sizeof(*info.domains));
 	if (nprobes)
-		cr_assert_arr_eq(copy.probes, info.probes, nprobes * sizeof(probe));
+		cr_assert_arr_eq(copy.probes, info.probes, nprobes * sizeof(*info.probes));
 	trace_info_release(&copy);
 	trace_info_release(&info);
 }
@@ -207,6 +201,24 @@ Test(tracefile, headers)
 	header_trip(3, 500);
 	header_trip(MAX_DOMAINS, 10);
 	header_trip(MAX_DOMAINS, MAX_PROBES);
+}
+
+Test(tracefile, tables_grow)
+{
+	struct trace_info info = {0};
+	struct domain domain = {.name = "d"};
+	struct probe probe = {.name = "p"};
+
+	for (int i = 0; i < 20; i++) {
+		cr_assert_eq(trace_info_add_domain(&info, &domain), i);
+		cr_assert_eq(trace_info_add_probe(&info, &probe), i);
+	}
+	cr_assert_str_eq(info.domains[0].name, "d");
+	cr_assert_str_eq(info.probes[19].name, "p");
+	info.ndomains = MAX_DOMAINS;
+	cr_assert_eq(trace_info_add_domain(&info, &domain), -EOVERFLOW);
+	trace_info_release(&info);
+	cr_assert_eq(info.nprobes, 0);
 }
 
 Test(tracefile, header_refuses)
