@@ -7,7 +7,8 @@
 
 #include "columns.h"
 
-#define CHUNK 256 /* values of all columns stay in the first-level cache */
+#define CHUNK    256 /* values of all columns stay in the first-level cache */
+#define TOP_BITS 0x8080808080808080ull
 
 struct cursor {
 	const uint8_t *at;
@@ -58,35 +59,40 @@ static const uint8_t *take_varint(const uint8_t *at, const uint8_t *end, uint64_
 	return NULL;
 }
 
-/* Eight bytes at a time: find the last byte of the number, then close the gaps between its groups
- * of seven bits pairwise. No branch depends on the length of the number. */
+/* The number in the first bytes of `word`, which ends in the byte whose top bit is the lowest in
+ * `last`: closes the gaps between its groups of seven bits pairwise. */
+static uint64_t varint_in(uint64_t word, uint64_t last)
+{
+	word &= (last ^ (last - 1)) & ~TOP_BITS;
+	word = (word & 0x007f007f007f007f) | (word & 0x7f007f007f007f00) >> 1;
+	word = (word & 0x00003fff00003fff) | (word & 0x3fff00003fff0000) >> 2;
+	return (word & 0x0fffffff) | (word & 0x0fffffff00000000) >> 4;
+}
+
+/* Eight bytes at a time: often they are eight numbers. If not, no branch depends on the length of
+ * the first one. */
 static const uint8_t *take_varints(const uint8_t *at, const uint8_t *end, uint64_t *values,
 				   size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		uint64_t word, last;
+	uint64_t *stop = values + count;
 
-		if (end - at < 8) {
-			at = take_varint(at, end, &values[i]);
-			if (!at)
-				return NULL;
-			continue;
-		}
-		memcpy(&word, at, sizeof(word));
+	while (at && values < stop) {
+		uint64_t word = TOP_BITS, last;
+
+		if (end - at >= 8)
+			memcpy(&word, at, sizeof(word));
 		word = le64toh(word);
-		last = ~word & 0x8080808080808080;
-		if (!last) {
-			at = take_varint(at, end, &values[i]);
-			if (!at)
-				return NULL;
-			continue;
+		last = ~word & TOP_BITS;
+		if (last == TOP_BITS && stop - values >= 8) {
+			for (int i = 0; i < 8; i++)
+				*values++ = word >> 8 * i & 0x7f;
+			at += 8;
+		} else if (last) {
+			*values++ = varint_in(word, last);
+			at += (__builtin_ctzll(last) >> 3) + 1;
+		} else { /* a number of more than eight bytes, or near the end */
+			at = take_varint(at, end, values++);
 		}
-		at += (__builtin_ctzll(last) >> 3) + 1;
-		word &= last ^ (last - 1);
-		word &= 0x7f7f7f7f7f7f7f7f;
-		word = (word & 0x007f007f007f007f) | (word & 0x7f007f007f007f00) >> 1;
-		word = (word & 0x00003fff00003fff) | (word & 0x3fff00003fff0000) >> 2;
-		values[i] = (word & 0x0fffffff) | (word & 0x0fffffff00000000) >> 4;
 	}
 	return at;
 }

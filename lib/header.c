@@ -245,42 +245,54 @@ static int take_group(const uint8_t *at, size_t length, const struct member *mem
 	return 0;
 }
 
-static int take_table_row(struct trace_info *info, const struct vnt_record *record,
-			  const uint8_t *value)
+/* How many groups of a kind there are, before anything is allocated for them. */
+static size_t count_groups(const uint8_t *at, const uint8_t *end, enum group_key key)
 {
-	struct domain domain = {0};
-	struct probe probe = {0};
+	struct vnt_record record;
+	size_t count = 0;
+
+	while (at < end && take_record(&at, end, &record))
+		count += record.key == key;
+	return count;
+}
+
+static int take_groups(const uint8_t *at, const uint8_t *end, struct trace_info *info)
+{
 	int err = 0;
 
-	switch (record->key) {
-	case GROUP_DOMAIN:
-		err = take_group(value, record->length, domain_members, &domain);
-		if (!err)
-			err = trace_info_add_domain(info, &domain);
-		break;
-	case GROUP_PROBE:
-		err = take_group(value, record->length, probe_members, &probe);
-		if (!err)
-			err = trace_info_add_probe(info, &probe);
-		break;
+	while (!err && at < end) {
+		struct vnt_record record;
+		const uint8_t *value = take_record(&at, end, &record);
+
+		if (!value)
+			return -EBADMSG;
+		if (record.key == GROUP_DOMAIN)
+			err = take_group(value, record.length, domain_members,
+					 &info->domains[info->ndomains++]);
+		else if (record.key == GROUP_PROBE)
+			err = take_group(value, record.length, probe_members,
+					 &info->probes[info->nprobes++]);
 	}
 	return err;
 }
 
 int header_decode(const uint8_t *payload, size_t size, struct trace_info *info)
 {
-	const uint8_t *at = payload, *end = payload + size;
-	int err = 0;
+	const uint8_t *end = payload + size;
+	size_t ndomains = count_groups(payload, end, GROUP_DOMAIN);
+	size_t nprobes = count_groups(payload, end, GROUP_PROBE);
+	int err = -ENOMEM;
 
 	memset(info, 0, sizeof(*info));
-	while (err >= 0 && at < end) {
-		struct vnt_record record;
-		const uint8_t *value = take_record(&at, end, &record);
-
-		err = value ? take_table_row(info, &record, value) : -EBADMSG;
-	}
-	if (err >= 0 && info_usable(info))
-		return 0;
-	trace_info_release(info);
-	return err == -ENOMEM ? err : -EBADMSG;
+	if (ndomains > MAX_DOMAINS || nprobes > MAX_PROBES)
+		return -EBADMSG;
+	info->domains = calloc(ndomains + 1, sizeof(*info->domains));
+	info->probes = calloc(nprobes + 1, sizeof(*info->probes));
+	if (info->domains && info->probes)
+		err = take_groups(payload, end, info);
+	if (!err && !info_usable(info))
+		err = -EBADMSG;
+	if (err)
+		trace_info_release(info);
+	return err;
 }

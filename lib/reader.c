@@ -21,7 +21,7 @@ struct reader {
 	struct buffer raw;
 	struct buffer rows;
 	uint64_t position;     /* events read or known to be missing */
-	uint64_t watermark_ns; /* the time of the last of them */
+	uint64_t watermark_ns; /* the time of the last of them; 0 before the first */
 	uint64_t last_ns;      /* of the events handed out */
 	struct loss_row missing;
 	struct loss_row loss; /* `missing`, as it was handed out */
@@ -144,8 +144,6 @@ static void reader_count(struct reader *reader, const struct vnt_block *block, b
 {
 	uint64_t end = block->position + (block->type == BLOCK_EVENTS ? block->rows : 0);
 
-	if (!reader->position) /* nothing says when the first events were */
-		reader->watermark_ns = block->first_ns;
 	reader_miss(reader, block->position, block->first_ns);
 	reader->watermark_ns = block->first_ns;
 	if (!usable)

@@ -42,16 +42,18 @@ int trace_info_add_probe(struct trace_info *info, const struct probe *probe)
 
 int trace_info_copy(struct trace_info *to, const struct trace_info *from)
 {
-	int err = 0;
-
-	memset(to, 0, sizeof(*to));
-	for (size_t i = 0; i < from->ndomains && err >= 0; i++)
-		err = trace_info_add_domain(to, &from->domains[i]);
-	for (size_t i = 0; i < from->nprobes && err >= 0; i++)
-		err = trace_info_add_probe(to, &from->probes[i]);
-	if (err < 0)
+	*to = *from;
+	to->domains = calloc(from->ndomains + 1, sizeof(*to->domains));
+	to->probes = calloc(from->nprobes + 1, sizeof(*to->probes));
+	if (!to->domains || !to->probes) {
 		trace_info_release(to);
-	return err < 0 ? err : 0;
+		return -ENOMEM;
+	}
+	if (from->ndomains)
+		memcpy(to->domains, from->domains, from->ndomains * sizeof(*to->domains));
+	if (from->nprobes)
+		memcpy(to->probes, from->probes, from->nprobes * sizeof(*to->probes));
+	return 0;
 }
 
 void trace_info_release(struct trace_info *info)

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Damage costs the blocks it touches and no others, and says so. */
+#include <criterion/criterion.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/crc32c.h"
+#include "tracefile.h"
+
+#define SPANS_MAX 64
+
+struct setup {
+	struct image image;
+	struct span spans[SPANS_MAX];
+	size_t nspans;
+	struct content want;
+	int fd; /* the image, to spoil */
+};
+
+static void setup_open(struct setup *setup)
+{
+	image_small(&setup->image);
+	setup->nspans = image_spans(&setup->image, setup->spans, SPANS_MAX);
+	content_read_image(&setup->want, &setup->image);
+	cr_assert_eq(setup->want.nevents, 80);
+	cr_assert_eq(setup->want.lines, 0);
+	setup->fd = image_to_fd(&setup->image);
+}
+
+static void setup_close(struct setup *setup)
+{
+	close(setup->fd);
+	content_release(&setup->want);
+	image_release(&setup->image);
+}
+
+static void setup_read(struct setup *setup, struct content *content)
+{
+	lseek(setup->fd, 0, SEEK_SET);
+	content_read(content, dup(setup->fd));
+}
+
+static const struct span *span_at(const struct setup *setup, size_t offset)
+{
+	size_t i = 0;
+
+	while (offset >= setup->spans[i].start + setup->spans[i].size)
+		i++;
+	return &setup->spans[i];
+}
+
+static size_t span_events(const struct span *span)
+{
+	return span->block.type == BLOCK_EVENTS ? span->block.rows : 0;
+}
+
+/* The events of all blocks but `without`. */
+static bool same_events(const struct content *got, const struct content *want,
+			const struct span *without)
+{
+	size_t from = without->block.position, gone = span_events(without);
+	size_t behind = want->nevents - from - gone;
+
+	return got->nevents + gone == want->nevents &&
+	       !memcmp(got->events, want->events, from * sizeof(*got->events)) &&
+	       !memcmp(got->events + from, want->events + from + gone,
+		       behind * sizeof(*got->events));
+}
+
+static bool says(const struct content *content, const char *what, size_t from, size_t end)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "x: %s: bytes %zu-%zu skipped", what, from, end - 1);
+	return content->lines == 1 && !strcmp(content->line, line);
+}
+
+static bool flip_is_contained(struct setup *setup, size_t offset, uint8_t mask)
+{
+	uint8_t byte = setup->image.bytes[offset] ^ mask;
+	const struct span *span = span_at(setup, offset);
+	struct content got;
+	bool good;
+
+	cr_assert(pwrite(setup->fd, &byte, 1, offset) == 1);
+	setup_read(setup, &got);
+	good = !got.opened && !got.ended && got.damaged == span->size &&
+	       got.missing == span_events(span) && same_events(&got, &setup->want, span) &&
+	       says(&got, "damaged", span->start, span->start + span->size) &&
+	       got.nprobes == setup->want.nprobes;
+	if (good && got.missing)
+		good = got.loss.probe == ANY_PROBE && got.loss.domain == 0 &&
+		       got.loss.first_ns <= span->block.first_ns &&
+		       got.loss.last_ns >= span->block.last_ns;
+	content_release(&got);
+	cr_assert(pwrite(setup->fd, &setup->image.bytes[offset], 1, offset) == 1);
+	return good;
+}
+
+Test(damage, one_byte_anywhere)
+{
+	static const uint8_t masks[] = {0x01, 0x80, 0xff};
+	struct setup setup;
+
+	setup_open(&setup);
+	for (size_t offset = 0; offset < setup.image.size; offset++) {
+		uint8_t mask = masks[offset % sizeof(masks)];
+
+		if (!flip_is_contained(&setup, offset, mask))
+			cr_assert_fail("byte %zu ^ %#x", offset, mask);
+	}
+	setup_close(&setup);
+}
+
+static int cut_header(const struct setup *setup, size_t size)
+{
+	if (!size)
+		return -ENODATA;
+	return size < strlen(BLOCK_MAGIC) ? -EINVAL : size < setup->spans[0].size ? -EBADMSG : 0;
+}
+
+/* `size` is inside the block, or at its end. */
+static bool cut_is_contained(struct setup *setup, const struct span *span, size_t size)
+{
+	bool whole = size == span->start + span->size;
+	size_t events = span->block.position + (whole ? span_events(span) : 0);
+	struct content got;
+	bool good;
+
+	cr_assert_eq(ftruncate(setup->fd, size), 0);
+	setup_read(setup, &got);
+	good = got.opened == cut_header(setup, size);
+	if (good && got.opened)
+		return got.lines == 0;
+	good &= !got.ended && got.nevents == events && got.nwords <= setup->want.nwords &&
+		!memcmp(got.events ? got.events : setup->want.events, setup->want.events,
+			events * sizeof(*got.events)) &&
+		!memcmp(got.words ? got.words : setup->want.words, setup->want.words,
+			got.nwords * sizeof(*got.words));
+	if (whole)
+		good &= !got.damaged && !got.missing && !got.lines;
+	else
+		good &= got.damaged == size - span->start &&
+			says(&got, "truncated", span->start, size) &&
+			(got.missing == span_events(span) ||
+			 (!got.missing && size - span->start < sizeof(struct vnt_block)));
+	content_release(&got);
+	return good;
+}
+
+Test(damage, cut_anywhere)
+{
+	struct setup setup;
+
+	setup_open(&setup);
+	for (size_t size = setup.image.size; size; size--)
+		if (!cut_is_contained(&setup, span_at(&setup, size - 1), size))
+			cr_assert_fail("%zu bytes", size);
+	cr_assert(cut_is_contained(&setup, &setup.spans[0], 0));
+	setup_close(&setup);
+}
+
+/* Bytes that are missing or too many in the middle: the block is lost, the next one is not. */
+Test(damage, bytes_missing_or_added)
+{
+	struct setup setup;
+	bool good = true;
+
+	setup_open(&setup);
+	for (size_t i = 2; i + 1 < setup.nspans; i++) {
+		const struct span *span = &setup.spans[i];
+		size_t at = span->start + sizeof(struct vnt_block) + 10;
+		struct image *image = &setup.image, other;
+		struct content got;
+
+		other.bytes = calloc(1, image->size + 50);
+		memcpy(other.bytes, image->bytes, at);
+		memcpy(other.bytes + at, image->bytes + at + 5, image->size - at - 5);
+		other.size = image->size - 5;
+		content_read_image(&got, &other);
+		good &= same_events(&got, &setup.want, span) && got.missing == span_events(span) &&
+			got.damaged == span->size - 5 && got.lines == 1;
+		content_release(&got);
+
+		at = span->start; /* between two blocks: none is lost */
+		memset(other.bytes + at, 'V', 50);
+		memcpy(other.bytes + at + 50, image->bytes + at, image->size - at);
+		other.size = image->size + 50;
+		content_read_image(&got, &other);
+		good &= content_equal(&got, &setup.want) && !got.missing &&
+			says(&got, "damaged", at, at + 50);
+		content_release(&got);
+		free(other.bytes);
+		cr_assert(good, "block %zu", i);
+	}
+	setup_close(&setup);
+}
+
+static int open_result(const void *bytes, size_t size)
+{
+	struct image image = {.bytes = (uint8_t *)bytes, .size = size};
+	struct content content;
+
+	content_read_image(&content, &image);
+	return content.lines ? 1 : content.opened;
+}
+
+Test(damage, not_a_trace_file)
+{
+	size_t size = 1 << 20;
+	uint8_t *bytes = malloc(size);
+	struct content content;
+
+	srandom(1);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = random();
+	cr_assert_eq(open_result(bytes, size), -EINVAL);
+	cr_assert_eq(open_result(bytes, 10), -EINVAL);
+	memcpy(bytes, BLOCK_MAGIC, 4);
+	cr_assert_eq(open_result(bytes, size), -EBADMSG);
+	cr_assert_eq(open_result("", 0), -ENODATA);
+	cr_assert_eq(open_result("VNTBVNTBVNTB", 12), -EBADMSG);
+	content_read(&content, -1);
+	cr_assert_eq(content.opened, -EBADF);
+	content_read(&content, open("/dev/zero", O_RDONLY));
+	cr_assert_eq(content.opened, -EINVAL);
+	content_read(&content, open("/", O_RDONLY));
+	cr_assert_eq(content.opened, -EISDIR);
+	free(bytes);
+}
+
+Test(damage, newer_major_version)
+{
+	struct vnt_block block = {.type = BLOCK_HEADER};
+	struct image image = {0};
+	struct content content;
+	uint32_t crc;
+
+	image_append(&image, block, "");
+	image.bytes[4] = BLOCK_MAJOR + 1;
+	crc = htole32(crc32c(image.bytes, offsetof(struct vnt_block, header_crc)));
+	memcpy(image.bytes + offsetof(struct vnt_block, header_crc), &crc, sizeof(crc));
+	content_read_image(&content, &image);
+	cr_assert_eq(content.opened, -EPROTONOSUPPORT);
+	image_release(&image);
+}
+
+/* Two recordings in one file: the second has another tag. */
+Test(damage, foreign_blocks)
+{
+	struct image image, other;
+	struct content want, got;
+	size_t size;
+
+	image_small(&image);
+	image_small(&other);
+	content_read_image(&want, &image);
+	size = image.size;
+	image.bytes = realloc(image.bytes, size + other.size);
+	memcpy(image.bytes + size, other.bytes, other.size);
+	image.size += other.size;
+	content_read_image(&got, &image);
+	cr_assert(content_equal(&want, &got));
+	cr_assert(says(&got, "damaged", size, image.size));
+	content_release(&want);
+	content_release(&got);
+	image_release(&image);
+	image_release(&other);
+}
