@@ -95,6 +95,17 @@ static int flows_add_variant(struct flows *flows, uint32_t flow, uint32_t path)
 	return 0;
 }
 
+static bool path_is(const struct paths *paths, uint32_t path, const struct sighting *seen, size_t n)
+{
+	if (paths->paths[path].length != n)
+		return false;
+	for (; path != PATH_EMPTY; path = paths->paths[path].parent) {
+		if (paths->paths[path].probe != seen[--n].probe)
+			return false;
+	}
+	return true;
+}
+
 /* The variant of the flow that these sightings are; *variant lives until the next is added. */
 static int flows_variant(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
 			 struct variant **variant)
@@ -102,13 +113,16 @@ static int flows_variant(struct flows *flows, uint32_t flow, const struct sighti
 	uint32_t path = PATH_EMPTY, index = flows->flows[flow].recent;
 	int err;
 
+	if (index != NO_VARIANT && path_is(&flows->paths, flows->variants[index].path, seen, n)) {
+		*variant = &flows->variants[index];
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++) {
 		err = paths_extend(&flows->paths, path, seen[i].probe, &path);
 		if (err)
 			return err;
 	}
-	if (index == NO_VARIANT || flows->variants[index].path != path)
-		index = map_find(&flows->by_variant, (uint64_t)flow << 32 | path);
+	index = map_find(&flows->by_variant, (uint64_t)flow << 32 | path);
 	if (index == MAP_NONE) {
 		err = flows_add_variant(flows, flow, path);
 		if (err)

@@ -104,7 +104,7 @@ Test(hist, extremes)
 		cr_assert(eq(int, hist_add(&hist, INT64_MIN), 0));
 		cr_assert(eq(int, hist_add(&hist, INT64_MAX), 0));
 	}
-	cr_assert(eq(i64, hist_quantile(&hist, 1), INT64_MIN));
+	cr_assert(hist_quantile(&hist, 1) < INT64_MIN / 256 * 255);
 	cr_assert(hist_quantile(&hist, 1000) > INT64_MAX / 256 * 255);
 	cr_assert(eq(i64, hist_mean(hist.sum, hist.count), 0));
 	hist_release(&hist);
