@@ -3,8 +3,6 @@
 
 #include "array.h"
 
-#define RECENT_WATCHES 4 /* segments change rarely: older watches are not looked at again */
-
 uint32_t flows_find(struct flows *flows, uint64_t hash)
 {
 	uint32_t index = map_find(&flows->by_hash, hash);
@@ -17,6 +15,7 @@ uint32_t flows_find(struct flows *flows, uint64_t hash)
 	flows->flows[flows->count] = (struct flow){
 		.hash = hash,
 		.variants = NO_VARIANT,
+		.recent = NO_VARIANT,
 		.longest = NO_VARIANT,
 	};
 	return flows->count++;
@@ -48,16 +47,8 @@ void flows_count(struct flows *flows, uint32_t index, uint32_t length, const str
 	flow->bytes += length;
 }
 
-static void variant_drop_tracks(struct variant *variant, size_t probes)
-{
-	for (size_t i = 0; variant->tracks && i < probes; i++)
-		track_release(&variant->tracks[i]);
-	free(variant->tracks);
-	variant->tracks = NULL;
-}
-
 /* Decides which variants of the flow are full, now that `added` is one of them. */
-static int flows_settle(struct flows *flows, struct flow *flow, struct variant *added)
+static void flows_settle(struct flows *flows, struct flow *flow, struct variant *added)
 {
 	const struct paths *paths = &flows->paths;
 	uint32_t length = paths->paths[added->path].length;
@@ -70,20 +61,16 @@ static int flows_settle(struct flows *flows, struct flow *flow, struct variant *
 			continue;
 		if (paths_contains(paths, other->path, added->path)) {
 			added->full = false;
-			return 0;
+			return;
 		}
 		if (paths_contains(paths, added->path, other->path)) {
 			other->full = false;
-			variant_drop_tracks(other, paths->paths[other->path].length);
+			tracks_release(&other->tracks);
 		}
 	}
 	if (flow->longest == NO_VARIANT ||
 	    length > paths->paths[flows->variants[flow->longest].path].length)
 		flow->longest = added - flows->variants;
-	if (length < 2)
-		return 0;
-	added->tracks = calloc(length, sizeof(*added->tracks));
-	return added->tracks ? 0 : -ENOMEM;
 }
 
 static int flows_add_variant(struct flows *flows, uint32_t flow, uint32_t path)
@@ -98,18 +85,38 @@ static int flows_add_variant(struct flows *flows, uint32_t flow, uint32_t path)
 	if (err)
 		return err;
 	variant = &flows->variants[flows->nvariants];
-	*variant = (struct variant){.path = path, .next = flows->flows[flow].variants};
+	*variant = (struct variant){
+		.path = path,
+		.next = flows->flows[flow].variants,
+		.tracks.nhops = flows->paths.paths[path].length - 1,
+	};
 	flows->flows[flow].variants = flows->nvariants++;
-	return flows_settle(flows, &flows->flows[flow], variant);
+	flows_settle(flows, &flows->flows[flow], variant);
+	return 0;
+}
+
+static bool path_is(const struct paths *paths, uint32_t path, const struct sighting *seen, size_t n)
+{
+	if (paths->paths[path].length != n)
+		return false;
+	for (; path != PATH_EMPTY; path = paths->paths[path].parent) {
+		if (paths->paths[path].probe != seen[--n].probe)
+			return false;
+	}
+	return true;
 }
 
 /* The variant of the flow that these sightings are; *variant lives until the next is added. */
 static int flows_variant(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
 			 struct variant **variant)
 {
-	uint32_t path = PATH_EMPTY, index;
+	uint32_t path = PATH_EMPTY, index = flows->flows[flow].recent;
 	int err;
 
+	if (index != NO_VARIANT && path_is(&flows->paths, flows->variants[index].path, seen, n)) {
+		*variant = &flows->variants[index];
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++) {
 		err = paths_extend(&flows->paths, path, seen[i].probe, &path);
 		if (err)
@@ -122,39 +129,39 @@ static int flows_variant(struct flows *flows, uint32_t flow, const struct sighti
 			return err;
 		index = flows->nvariants - 1;
 	}
+	flows->flows[flow].recent = index;
 	*variant = &flows->variants[index];
 	return 0;
 }
 
-static int variant_measure(struct variant *variant, const struct sighting *seen, size_t n)
+static bool watch_same(const struct watch *a, const struct watch *b)
 {
-	int err = 0;
-
-	for (size_t i = 1; i < n && !err; i++)
-		err = track_add(&variant->tracks[i - 1], seen[i].time_ns - seen[i - 1].time_ns);
-	if (!err)
-		err = track_add(&variant->tracks[n - 1], seen[n - 1].time_ns - seen[0].time_ns);
-	return err;
+	return a->begin == b->begin && a->end == b->end && a->from == b->from &&
+	       a->until == b->until;
 }
 
-static int variant_watch(struct variant *variant, struct watch watch)
+/* Segments change rarely: only the last two watches are compared, and the others may repeat. */
+static int variant_watch(struct variant *variant, const struct watch *watch)
 {
-	size_t count = variant->nwatches;
+	struct watch before = variant->watch;
 	int err;
 
-	for (size_t i = 0; i < count && i < RECENT_WATCHES; i++) {
-		struct watch *known = &variant->watches[count - 1 - i];
-
-		if (known->begin == watch.begin && known->end == watch.end &&
-		    known->from == watch.from && known->until == watch.until) {
-			known->count++;
-			return 0;
-		}
+	if (watch_same(&before, watch)) {
+		variant->watch.count++;
+		return 0;
 	}
-	err = array_reserve(&variant->watches, &variant->watches_room, count + 1, sizeof(watch));
+	if (variant->nwatches && watch_same(&variant->watches[variant->nwatches - 1], watch)) {
+		variant->watch = variant->watches[variant->nwatches - 1];
+		variant->watch.count++;
+		variant->watches[variant->nwatches - 1] = before;
+		return 0;
+	}
+	err = array_reserve(&variant->watches, &variant->watches_room, variant->nwatches + 1,
+			    sizeof(before));
 	if (err)
 		return err;
-	variant->watches[variant->nwatches++] = watch;
+	variant->watches[variant->nwatches++] = before;
+	variant->watch = *watch;
 	return 0;
 }
 
@@ -175,7 +182,7 @@ static int variant_watch_all(struct variant *variant, const struct sighting *see
 			while (epochs_until(epochs, seen[watch.end].time_ns) == watch.from)
 				watch.end++;
 		}
-		err = variant_watch(variant, watch);
+		err = variant_watch(variant, &watch);
 	}
 	return err;
 }
@@ -187,8 +194,8 @@ int flows_journey(struct flows *flows, uint32_t flow, const struct sighting *see
 	int err;
 
 	err = flows_variant(flows, flow, seen, n, &variant);
-	if (!err && variant->tracks)
-		err = variant_measure(variant, seen, n);
+	if (!err && variant->full && n > 1)
+		err = tracks_add(&variant->tracks, seen);
 	if (!err)
 		err = variant_watch_all(variant, seen, n, epochs, until);
 	if (!err)
@@ -199,10 +206,8 @@ int flows_journey(struct flows *flows, uint32_t flow, const struct sighting *see
 void flows_release(struct flows *flows)
 {
 	for (size_t i = 0; i < flows->nvariants; i++) {
-		struct variant *variant = &flows->variants[i];
-
-		variant_drop_tracks(variant, flows->paths.paths[variant->path].length);
-		free(variant->watches);
+		tracks_release(&flows->variants[i].tracks);
+		free(flows->variants[i].watches);
 	}
 	free(flows->flows);
 	free(flows->variants);

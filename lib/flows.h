@@ -3,7 +3,7 @@
  * flows.h - what the packets of each flow did: which paths they went, and how long it took.
  *
  * A variant is one sequence of probes that packets of one flow were seen at. It is full while no
- * longer variant of the flow contains it; only full variants have latencies.
+ * longer variant of the flow contains it; only full variants have latencies, and only if they have hops.
  */
 #ifndef VNT_FLOWS_H
 #define VNT_FLOWS_H
@@ -30,23 +30,24 @@ struct variant {
 	uint32_t next; /* of the same flow, older; or NO_VARIANT */
 	uint64_t count;
 	bool full;
-	struct track
-		*tracks; /* each hop, then end to end; NULL unless full and of two probes or more */
-	struct watch *watches;
+	struct tracks tracks;  /* empty unless full and of two probes or more */
+	struct watch watch;    /* of the packet before */
+	struct watch *watches; /* that were before that */
 	size_t nwatches;
 	size_t watches_room;
 };
 
 struct flow {
 	uint64_t hash;
-	struct vnt_flow tuple;
-	bool known;
 	uint64_t packets;
 	uint64_t bytes;
 	uint64_t first_ns;
 	uint64_t last_ns;
 	uint32_t variants; /* the newest, or NO_VARIANT */
+	uint32_t recent;   /* of the packet before */
 	uint32_t longest;  /* full variant of most probes, or NO_VARIANT */
+	bool known;
+	struct vnt_flow tuple;
 };
 
 /* All zero holds no flows. */

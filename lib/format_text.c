@@ -277,8 +277,6 @@ static int print_probes(const struct report *report, FILE *out)
 
 static int print_totals(const struct report *report, FILE *out)
 {
-	char text[UNITS_MAX];
-
 	fprintf(out,
 		"\npackets   %" PRIu64 " observed: %" PRIu64 " complete, %" PRIu64
 		" partial, %" PRIu64 " ambiguous\n",
@@ -286,8 +284,7 @@ static int print_totals(const struct report *report, FILE *out)
 	fprintf(out, "overhead  %" PRIu64 " events", report->overhead_events);
 	if (report->run_ns_per_event > 0)
 		fprintf(out, ", %.1f ns each", report->run_ns_per_event);
-	fprintf(out, ", %s of tracer CPU\n",
-		units_duration(text, report->tracer_cpu_seconds * 1e9));
+	fprintf(out, ", %.3f s of tracer CPU\n", report->tracer_cpu_seconds);
 	return 0;
 }
 

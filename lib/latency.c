@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "latency.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+#define ROWS_MAX   256           /* a power of two */
 #define CHANGE_MAX (1ull << 58) /* ns; keeps jitter16 within 64 bits */
 
 int track_add(struct track *track, int64_t duration_ns)
@@ -44,6 +48,86 @@ void track_release(struct track *track)
 {
 	hist_release(&track->hist);
 	*track = (struct track){0};
+}
+
+/* Rows double from 1 on; they are full whenever their number is a power of two. */
+static int tracks_grow(struct tracks *tracks)
+{
+	size_t room = tracks->nrows ? 2 * (size_t)tracks->nrows : 1;
+	int64_t *rows = reallocarray(tracks->rows, room, tracks->nhops * sizeof(*rows));
+
+	if (!rows)
+		return -ENOMEM;
+	tracks->rows = rows;
+	return 0;
+}
+
+int tracks_add(struct tracks *tracks, const struct sighting *seen)
+{
+	int64_t *row;
+	int err;
+
+	if (tracks->nrows == ROWS_MAX) {
+		err = tracks_settle(tracks);
+		if (err)
+			return err;
+	}
+	/* The first settling leaves the rows at their full size. */
+	if (!tracks->tracks && !(tracks->nrows & (tracks->nrows - 1))) {
+		err = tracks_grow(tracks);
+		if (err)
+			return err;
+	}
+	row = tracks->rows + (size_t)tracks->nrows * tracks->nhops;
+	for (uint32_t i = 0; i < tracks->nhops; i++)
+		row[i] = seen[i + 1].time_ns - seen[i].time_ns;
+	tracks->nrows++;
+	return 0;
+}
+
+int tracks_settle(struct tracks *tracks)
+{
+	uint32_t nhops = tracks->nhops;
+	int err = 0;
+
+	if (!tracks->tracks)
+		tracks->tracks = calloc(nhops + 1, sizeof(*tracks->tracks));
+	if (!tracks->tracks)
+		return -ENOMEM;
+	for (uint32_t hop = 0; hop < nhops; hop++) {
+		for (uint32_t i = 0; i < tracks->nrows && !err; i++)
+			err = track_add(&tracks->tracks[hop],
+					tracks->rows[i * (size_t)nhops + hop]);
+	}
+	for (uint32_t i = 0; i < tracks->nrows && !err; i++) {
+		int64_t total = 0;
+
+		for (uint32_t hop = 0; hop < nhops; hop++)
+			total += tracks->rows[i * (size_t)nhops + hop];
+		err = track_add(&tracks->tracks[nhops], total);
+	}
+	tracks->nrows = 0;
+	return err;
+}
+
+int tracks_merge(struct tracks *sum, struct tracks *tracks)
+{
+	int err = tracks_settle(tracks);
+
+	if (!err)
+		err = tracks_settle(sum);
+	for (uint32_t i = 0; i <= sum->nhops && !err; i++)
+		err = track_merge(&sum->tracks[i], &tracks->tracks[i]);
+	return err;
+}
+
+void tracks_release(struct tracks *tracks)
+{
+	for (uint32_t i = 0; tracks->tracks && i <= tracks->nhops; i++)
+		track_release(&tracks->tracks[i]);
+	free(tracks->tracks);
+	free(tracks->rows);
+	*tracks = (struct tracks){.nhops = tracks->nhops};
 }
 
 int64_t latency_bound(const struct trace_info *info, uint16_t from, uint16_t to)

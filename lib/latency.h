@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* latency.h - durations of one hop, or from end to end, of consecutive packets. */
+/*
+ * latency.h - durations of the hops of a path, of consecutive packets.
+ *
+ * The durations of some packets are kept as they are and go to the histograms together: a packet
+ * then touches one cache line, not one or more of each hop, and a small flow needs no histograms.
+ */
 #ifndef VNT_LATENCY_H
 #define VNT_LATENCY_H
 
 #include "hist.h"
+#include "join.h"
 #include "report.h"
 
 /* All zero has seen nothing. Tracks of several flows add up with track_merge(). */
@@ -20,6 +26,19 @@ int track_merge(struct track *sum, const struct track *track);
 /* Fills all but the bound. A track is either added to or merged into. */
 void track_latency(struct track *track, struct latency *latency);
 void track_release(struct track *track);
+
+/* Of one path; all zero, but for nhops, has seen nothing. */
+struct tracks {
+	uint32_t nhops;
+	uint32_t nrows;       /* packets whose durations are still in `rows` */
+	int64_t *rows;        /* nhops of each packet */
+	struct track *tracks; /* each hop, then end to end; NULL before the first tracks_settle() */
+};
+
+int tracks_add(struct tracks *tracks, const struct sighting *seen); /* nhops + 1 of them */
+int tracks_settle(struct tracks *tracks);                           /* all durations to `tracks` */
+int tracks_merge(struct tracks *sum, struct tracks *tracks);        /* settles both */
+void tracks_release(struct tracks *tracks);
 
 /* Hard bound on the error of a duration between two probes: none within a domain. */
 int64_t latency_bound(const struct trace_info *info, uint16_t from, uint16_t to);

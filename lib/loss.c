@@ -64,19 +64,23 @@ static const struct variant *flow_owner(const struct flows *flows, const struct 
 	return owner;
 }
 
+static uint64_t watch_count(const struct watch *watch, const struct epochs *epochs,
+			    uint32_t sighting, uint16_t probe)
+{
+	return sighting >= watch->begin && sighting < watch->end &&
+			       epochs_observed(epochs, probe, watch->from, watch->until)
+		       ? watch->count
+		       : 0;
+}
+
 /* Packets of the variant that the probe would have seen at the time of that sighting or later. */
 static uint64_t variant_watched(const struct variant *variant, const struct epochs *epochs,
 				uint32_t sighting, uint16_t probe)
 {
-	uint64_t count = 0;
+	uint64_t count = watch_count(&variant->watch, epochs, sighting, probe);
 
-	for (size_t i = 0; i < variant->nwatches; i++) {
-		const struct watch *watch = &variant->watches[i];
-
-		if (sighting >= watch->begin && sighting < watch->end &&
-		    epochs_observed(epochs, probe, watch->from, watch->until))
-			count += watch->count;
-	}
+	for (size_t i = 0; i < variant->nwatches; i++)
+		count += watch_count(&variant->watches[i], epochs, sighting, probe);
 	return count;
 }
 

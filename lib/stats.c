@@ -88,7 +88,7 @@ static size_t stats_pass(const struct stats *stats, const struct flow *flow,
 	if (flow->longest == NO_VARIANT)
 		return n;
 	whole = stats->flows.variants[flow->longest].path;
-	if (paths[whole].length < 2 || n % paths[whole].length)
+	if (paths[whole].length < 2 || paths[whole].length >= n || n % paths[whole].length)
 		return n;
 	for (size_t i = n; i-- > 0; at = paths[at].parent) {
 		if (at == PATH_EMPTY)

@@ -9,7 +9,7 @@
 struct path_sum {
 	uint32_t path;
 	uint64_t packets;
-	struct track *tracks; /* each hop, then end to end; NULL if the path has no hops */
+	struct tracks tracks;
 };
 
 struct path_sums {
@@ -113,10 +113,9 @@ static void report_overhead(const struct stats *stats, struct report *report)
 	report->tracer_cpu_seconds = cpu_ns / 1e9;
 }
 
-static int sums_find(struct path_sums *sums, uint32_t path, size_t length, struct path_sum **sum)
+static int sums_find(struct path_sums *sums, uint32_t path, uint32_t nhops, struct path_sum **sum)
 {
 	uint32_t index = map_find(&sums->by_path, path);
-	struct track *tracks;
 	int err;
 
 	if (index != MAP_NONE) {
@@ -128,39 +127,26 @@ static int sums_find(struct path_sums *sums, uint32_t path, size_t length, struc
 		err = map_add(&sums->by_path, path, sums->count);
 	if (err)
 		return err;
-	tracks = length > 1 ? calloc(length, sizeof(*tracks)) : NULL;
-	if (length > 1 && !tracks)
-		return -ENOMEM;
 	*sum = &sums->sums[sums->count++];
-	**sum = (struct path_sum){.path = path, .tracks = tracks};
+	**sum = (struct path_sum){.path = path, .tracks.nhops = nhops};
 	return 0;
 }
 
-static int sums_add(struct path_sums *sums, const struct stats *stats,
-		    const struct variant *variant)
+static int sums_add(struct path_sums *sums, struct variant *variant)
 {
-	size_t length = stats->flows.paths.paths[variant->path].length;
 	struct path_sum *sum;
-	int err = sums_find(sums, variant->path, length, &sum);
+	int err = sums_find(sums, variant->path, variant->tracks.nhops, &sum);
 
 	if (err)
 		return err;
 	sum->packets += variant->count;
-	for (size_t i = 0; variant->tracks && i < length && !err; i++)
-		err = track_merge(&sum->tracks[i], &variant->tracks[i]);
-	return err;
+	return sum->tracks.nhops ? tracks_merge(&sum->tracks, &variant->tracks) : 0;
 }
 
-static void sums_release(struct path_sums *sums, const struct stats *stats)
+static void sums_release(struct path_sums *sums)
 {
-	for (size_t i = 0; i < sums->count; i++) {
-		struct path_sum *sum = &sums->sums[i];
-
-		for (size_t k = 0; sum->tracks && k < stats->flows.paths.paths[sum->path].length;
-		     k++)
-			track_release(&sum->tracks[k]);
-		free(sum->tracks);
-	}
+	for (size_t i = 0; i < sums->count; i++)
+		tracks_release(&sums->sums[i].tracks);
 	free(sums->sums);
 	map_release(&sums->by_path);
 }
@@ -200,8 +186,8 @@ static int report_path(const struct stats *stats, const struct path_sum *sum,
 	if (!path->probes || !path->hops)
 		return -ENOMEM;
 	paths_probes(&stats->flows.paths, sum->path, path->probes);
-	if (sum->tracks)
-		report_hops(stats, path, sum->tracks);
+	if (sum->tracks.nhops)
+		report_hops(stats, path, sum->tracks.tracks);
 	return 0;
 }
 
@@ -226,11 +212,11 @@ static int report_paths(const struct stats *stats, struct report *report)
 	report->observed = stats->observed;
 	report->ambiguous = stats->ambiguous;
 	for (size_t i = 0; i < stats->flows.nvariants && !err; i++) {
-		const struct variant *variant = &stats->flows.variants[i];
+		struct variant *variant = &stats->flows.variants[i];
 
 		*(variant->full ? &report->complete : &report->partial) += variant->count;
 		if (variant->full)
-			err = sums_add(&sums, stats, variant);
+			err = sums_add(&sums, variant);
 	}
 	report->paths = calloc(sums.count + 1, sizeof(*report->paths));
 	if (!report->paths)
@@ -240,7 +226,7 @@ static int report_paths(const struct stats *stats, struct report *report)
 				  &report->paths[report->npaths]);
 		report->npaths++;
 	}
-	sums_release(&sums, stats);
+	sums_release(&sums);
 	if (!err)
 		qsort(report->paths, report->npaths, sizeof(*report->paths), compare_paths);
 	return err;
@@ -257,14 +243,15 @@ static void report_flow_latency(const struct stats *stats, const struct flow *fl
 	for (uint32_t i = flow->variants; i != NO_VARIANT; i = stats->flows.variants[i].next) {
 		const struct variant *variant = &stats->flows.variants[i];
 
-		if (variant->tracks && (!most || variant->count >= most->count))
+		if (variant->full && variant->tracks.nhops &&
+		    (!most || variant->count >= most->count))
 			most = variant;
 	}
 	if (!most)
 		return;
 	for (first = most->path; paths[first].parent != PATH_EMPTY;)
 		first = paths[first].parent;
-	track_latency(&most->tracks[paths[most->path].length - 1], latency);
+	track_latency(&most->tracks.tracks[most->tracks.nhops], latency);
 	latency->bound_ns = latency_bound(stats->info, paths[first].probe, paths[most->path].probe);
 }
 

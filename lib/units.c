@@ -2,6 +2,7 @@
 #include "units.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 
 struct unit {
@@ -11,13 +12,13 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-	{1, "ns", 1}, {1e3, "us", 0}, {1e6, "ms", 0}, {1e9, "s", 0}, {0}};
+	{1, "ns", 1}, {1e3, "us", 0}, {1e6, "ms", 0}, {1e9, "s", 0}, {0, NULL, 0}};
 static const struct unit sizes[] = {{1, "B", 1},    {1e3, "kB", 0},  {1e6, "MB", 0},
-				    {1e9, "GB", 0}, {1e12, "TB", 0}, {0}};
+				    {1e9, "GB", 0}, {1e12, "TB", 0}, {0, NULL, 0}};
 static const struct unit bit_rates[] = {{1, "bit/s", 0},    {1e3, "kbit/s", 0},  {1e6, "Mbit/s", 0},
-					{1e9, "Gbit/s", 0}, {1e12, "Tbit/s", 0}, {0}};
+					{1e9, "Gbit/s", 0}, {1e12, "Tbit/s", 0}, {0, NULL, 0}};
 static const struct unit rates[] = {
-	{1, "/s", 0}, {1e3, "k/s", 0}, {1e6, "M/s", 0}, {1e9, "G/s", 0}, {0}};
+	{1, "/s", 0}, {1e3, "k/s", 0}, {1e6, "M/s", 0}, {1e9, "G/s", 0}, {0, NULL, 0}};
 
 /* The limits are those at which rounding would make a digit too many. */
 static int decimals(double value)
