@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bpf/device.h"
-#include "bpf/link.h"
-#include "bpf/netns.h"
+#include "device.h"
+#include "link.h"
+#include "netns.h"
 
 struct lookup {
 	struct device_list *list;
@@ -60,8 +60,8 @@ static int add_ovs_ports(struct lookup *lookup, const char *bridge)
 	if (strspn(bridge, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
 	    strlen(bridge))
 		return -ENODEV;
-	snprintf(command, sizeof(command), "exec ovs-vsctl --timeout=5 list-ports -- %s 2>/dev/null",
-		 bridge);
+	snprintf(command, sizeof(command),
+		 "exec ovs-vsctl --timeout=5 list-ports -- %s 2>/dev/null", bridge);
 	ports = popen(command, "re");
 	if (!ports)
 		return -errno;
@@ -116,7 +116,8 @@ static int resolve_here(struct lookup *lookup, char *reason)
 
 	err = link_list(&lookup->links, &lookup->count);
 	if (err) {
-		snprintf(reason, DEVICE_REASON_MAX, "cannot list network devices: %s", strerror(-err));
+		snprintf(reason, DEVICE_REASON_MAX, "cannot list network devices: %s",
+			 strerror(-err));
 		return err;
 	}
 	link = find_link(lookup, spec->device);
@@ -137,8 +138,8 @@ out:
 		snprintf(reason, DEVICE_REASON_MAX, "'%s' is not a bridge with known ports",
 			 spec->device);
 	else if (err)
-		snprintf(reason, DEVICE_REASON_MAX, "cannot list the ports of '%s': %s", spec->device,
-			 strerror(-err));
+		snprintf(reason, DEVICE_REASON_MAX, "cannot list the ports of '%s': %s",
+			 spec->device, strerror(-err));
 	return err;
 }
 
@@ -146,12 +147,13 @@ static int explain_netns(const char *netns, int err, char *reason)
 {
 	if (err == -EPERM)
 		snprintf(reason, DEVICE_REASON_MAX,
-			 "no permission to look into network namespace '%s': needs CAP_SYS_ADMIN", netns);
+			 "no permission to look into network namespace '%s': needs CAP_SYS_ADMIN",
+			 netns);
 	else if (err == -ENOENT)
 		snprintf(reason, DEVICE_REASON_MAX, "no network namespace '%s'", netns);
 	else
-		snprintf(reason, DEVICE_REASON_MAX, "cannot enter network namespace '%s': %s", netns,
-			 strerror(-err));
+		snprintf(reason, DEVICE_REASON_MAX, "cannot enter network namespace '%s': %s",
+			 netns, strerror(-err));
 	return err;
 }
 
@@ -189,7 +191,8 @@ static size_t check_netns(struct device_list *list, size_t first, size_t *gone)
 
 		if (device->gone)
 			continue;
-		if (inode == device->netns_inode && sock >= 0 && !ioctl(sock, SIOCGIFNAME, &request))
+		if (inode == device->netns_inode && sock >= 0 &&
+		    !ioctl(sock, SIOCGIFNAME, &request))
 			continue;
 		device->gone = true;
 		(*gone)++;

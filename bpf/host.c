@@ -11,7 +11,7 @@
 #include <x86intrin.h>
 #endif
 
-#include "bpf/host.h"
+#include "host.h"
 
 #define NS_PER_S 1000000000ll
 

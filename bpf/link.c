@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bpf/link.h"
+#include "link.h"
 
 /* Large enough for any message of a link dump: the kernel sizes them to the reader's buffer. */
 #define DUMP_BUFFER (32 * 1024)

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "bpf/load.h"
+#include "load.h"
 #include "probes.skel.h"
 
 #define SECTION_PREFIX "vnt/"
@@ -33,7 +33,8 @@ int tracer_check(char *reason)
 	bool bpf, perfmon;
 
 	if (syscall(SYS_capget, &header, data)) {
-		snprintf(reason, TRACER_REASON_MAX, "cannot read capabilities: %s", strerror(errno));
+		snprintf(reason, TRACER_REASON_MAX, "cannot read capabilities: %s",
+			 strerror(errno));
 		return -errno;
 	}
 	bpf = has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
@@ -45,9 +46,10 @@ int tracer_check(char *reason)
 		return -EPERM;
 	}
 	if (access(vmlinux, R_OK)) {
-		snprintf(reason, TRACER_REASON_MAX,
-			 "this kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y",
-			 vmlinux);
+		snprintf(
+			reason, TRACER_REASON_MAX,
+			"this kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y",
+			vmlinux);
 		return -ENOTSUP;
 	}
 	return 0;
@@ -150,14 +152,15 @@ static int set_targets(struct probes_bpf *skeleton, char *reason)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, skeleton->obj)
-	{
-		const char *tracepoint = bpf_program__section_name(program) + strlen(SECTION_PREFIX);
+	bpf_object__for_each_program (program, skeleton->obj) {
+		const char *tracepoint =
+			bpf_program__section_name(program) + strlen(SECTION_PREFIX);
 		int err = bpf_program__set_attach_target(program, 0, tracepoint);
 
 		if (err) {
-			snprintf(reason, TRACER_REASON_MAX, "this kernel has no tracepoint '%s': %s",
-				 tracepoint, strerror(-err));
+			snprintf(reason, TRACER_REASON_MAX,
+				 "this kernel has no tracepoint '%s': %s", tracepoint,
+				 strerror(-err));
 			return err;
 		}
 	}

@@ -3,7 +3,7 @@
 #ifndef VNT_LOAD_H
 #define VNT_LOAD_H
 
-#include "bpf/tracer.h"
+#include "tracer.h"
 
 struct probes_bpf;
 

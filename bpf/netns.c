@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bpf/netns.h"
+#include "netns.h"
 
 static const char own_netns[] = "/proc/thread-self/ns/net";
 

@@ -11,14 +11,14 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
-#include "bpf/kernel.h"
-#include "bpf/shared.h"
+#include "kernel.h"
+#include "shared.h"
 #include "lib/packet.h"
 #include "lib/ring.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u32 ring_slots = 1;  /* power of two */
+const volatile __u32 ring_slots = 1; /* power of two */
 const volatile __u32 probe_count = 1;
 
 struct {

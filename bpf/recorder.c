@@ -5,18 +5,18 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "bpf/host.h"
-#include "bpf/recorder.h"
+#include "host.h"
+#include "recorder.h"
 #include "lib/order.h"
 #include "lib/writer.h"
 
 #define NS_PER_MS      1000000ull
 #define BLOCK_EVENTS   32768
 #define BLOCK_FLOWS    1024
-#define FLUSH_NS       (50 * NS_PER_MS)	 /* kill -9 may cost 100 ms: this, a tick, and slack */
+#define FLUSH_NS       (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
 #define HOUSEKEEP_NS   (100 * NS_PER_MS) /* clock anchors, loss ledger, cost */
 #define FINISH_WAIT_NS (200 * NS_PER_MS) /* for a probe that was interrupted while it wrote */
-#define SEEN_FLOWS     65536		 /* direct-mapped; a collision only repeats a row */
+#define SEEN_FLOWS     65536             /* direct-mapped; a collision only repeats a row */
 
 struct recorder {
 	const struct trace_info *info;
@@ -33,13 +33,13 @@ struct recorder {
 	uint64_t lost;
 	uint64_t *watermarks; /* per CPU: no older event will come */
 	uint64_t *drops;      /* per CPU and probe: already in the ledger */
-	bool *ended;	      /* per probe */
+	bool *ended;          /* per probe */
 	uint64_t *seen_flows;
 	struct flow_row flows[BLOCK_FLOWS];
 	size_t nflows;
 	struct vnt_event *events;
 	size_t nevents;
-	uint64_t taken; /* events, before the block they are in is written */
+	uint64_t taken;   /* events, before the block they are in is written */
 	uint64_t last_ns; /* time of the last one */
 };
 
@@ -195,8 +195,8 @@ static int take(struct recorder *recorder, uint64_t watermark_ns)
 		room = BLOCK_EVENTS - recorder->nevents;
 		if (recorder->max_events && room > recorder->max_events - recorder->taken)
 			room = recorder->max_events - recorder->taken;
-		got = order_take(recorder->order, watermark_ns, recorder->events + recorder->nevents,
-				 room);
+		got = order_take(recorder->order, watermark_ns,
+				 recorder->events + recorder->nevents, room);
 		recorder->nevents += got;
 		recorder->taken += got;
 		if (recorder->nevents)
@@ -243,8 +243,8 @@ int recorder_tick(struct recorder *recorder)
 bool recorder_behind(const struct recorder *recorder)
 {
 	for (unsigned int cpu = 0; cpu < tracer_cpus(recorder->tracer); cpu++) {
-		uint64_t waiting = tracer_head(recorder->tracer, cpu) -
-				   tracer_position(recorder->tracer, cpu);
+		uint64_t waiting =
+			tracer_head(recorder->tracer, cpu) - tracer_position(recorder->tracer, cpu);
 
 		if (waiting > recorder->ring_slots / 4)
 			return true;
@@ -301,8 +301,8 @@ static int allocate(struct recorder *recorder, size_t probes)
 	recorder->ended = calloc(probes, sizeof(*recorder->ended));
 	recorder->seen_flows = calloc(SEEN_FLOWS, sizeof(*recorder->seen_flows));
 	recorder->events = calloc(BLOCK_EVENTS, sizeof(*recorder->events));
-	if (!recorder->watermarks || !recorder->drops || !recorder->ended || !recorder->seen_flows ||
-	    !recorder->events)
+	if (!recorder->watermarks || !recorder->drops || !recorder->ended ||
+	    !recorder->seen_flows || !recorder->events)
 		return -ENOMEM;
 	return order_open(&recorder->order, cpus);
 }

@@ -8,15 +8,15 @@
 #ifndef VNT_RECORDER_H
 #define VNT_RECORDER_H
 
-#include "bpf/tracer.h"
+#include "tracer.h"
 
 struct recorder;
 
 struct recorder_options {
 	struct tracer_options tracer;
 	const struct trace_info *info; /* one domain; its probes are tracer.probes, in order */
-	int fd;			       /* stays the caller's */
-	uint64_t max_events;	       /* stop after these; 0: no limit */
+	int fd;                        /* stays the caller's */
+	uint64_t max_events;           /* stop after these; 0: no limit */
 };
 
 struct recorder_summary {

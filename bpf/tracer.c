@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "bpf/load.h"
+#include "load.h"
 #include "probes.skel.h"
 
 struct mapping {
@@ -80,8 +80,7 @@ int tracer_cost(const struct tracer *tracer, struct tracer_cost *cost)
 	struct bpf_program *program;
 
 	memset(cost, 0, sizeof(*cost));
-	bpf_object__for_each_program(program, tracer->skeleton->obj)
-	{
+	bpf_object__for_each_program (program, tracer->skeleton->obj) {
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
 
@@ -145,8 +144,10 @@ static int attach(struct tracer *tracer, const char **failed)
 		struct bpf_link **link;
 		const char *tracepoint;
 	} rows[] = {
-		{tracer->skeleton->progs.dev_rx, &tracer->skeleton->links.dev_rx, "netif_receive_skb"},
-		{tracer->skeleton->progs.dev_tx, &tracer->skeleton->links.dev_tx, "net_dev_start_xmit"},
+		{tracer->skeleton->progs.dev_rx, &tracer->skeleton->links.dev_rx,
+		 "netif_receive_skb"},
+		{tracer->skeleton->progs.dev_tx, &tracer->skeleton->links.dev_tx,
+		 "net_dev_start_xmit"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -180,7 +181,8 @@ int tracer_open(struct tracer **tracer, const struct tracer_options *options, ch
 	if (!err)
 		err = fill_devices(self, options);
 	if (err) {
-		snprintf(reason, TRACER_REASON_MAX, "cannot map the event rings: %s", strerror(-err));
+		snprintf(reason, TRACER_REASON_MAX, "cannot map the event rings: %s",
+			 strerror(-err));
 		goto out;
 	}
 	if (options->measure) /* optional: where it is refused, the cost is not known, that is all */

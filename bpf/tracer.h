@@ -8,7 +8,7 @@
 #ifndef VNT_TRACER_H
 #define VNT_TRACER_H
 
-#include "bpf/shared.h"
+#include "shared.h"
 #include "lib/filter.h"
 #include "lib/ring.h"
 #include "lib/trace.h"
@@ -27,9 +27,9 @@ struct tracer_options {
 	const struct tracer_probe *probes;
 	size_t nprobes;
 	const struct filter *filter; /* NULL: everything */
-	uint32_t ring_slots;	     /* per CPU, a power of two */
-	bool measure;		     /* switch on the kernel's BPF run-time statistics */
-	log_fn log;		     /* libbpf's messages and the verifier's, line by line; or NULL */
+	uint32_t ring_slots;         /* per CPU, a power of two */
+	bool measure;                /* switch on the kernel's BPF run-time statistics */
+	log_fn log; /* libbpf's messages and the verifier's, line by line; or NULL */
 	void *log_context;
 };
 

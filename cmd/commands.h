@@ -3,7 +3,7 @@
 #ifndef VNT_COMMANDS_H
 #define VNT_COMMANDS_H
 
-#include "cmd/options.h"
+#include "options.h"
 
 extern const struct command command_record;
 extern const struct command command_merge;

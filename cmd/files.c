@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/files.h"
-#include "cmd/message.h"
+#include "files.h"
+#include "message.h"
 
 int files_create(const char *path)
 {
@@ -16,7 +16,8 @@ int files_create(const char *path)
 	if (strcmp(path, "-") == 0) {
 		if (!isatty(STDOUT_FILENO))
 			return STDOUT_FILENO;
-		message_error("a trace is not for a terminal: redirect standard output, or use -o FILE");
+		message_error(
+			"a trace is not for a terminal: redirect standard output, or use -o FILE");
 		return -1;
 	}
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

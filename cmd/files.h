@@ -3,7 +3,7 @@
 #ifndef VNT_FILES_H
 #define VNT_FILES_H
 
-#include "cmd/options.h"
+#include "options.h"
 #include "lib/reader.h"
 
 /* A descriptor to write a trace to (mode 0600, truncated), or -1. A terminal is refused. */

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/commands.h"
-#include "cmd/message.h"
+#include "commands.h"
+#include "message.h"
 
 const char *argp_program_version = "vnettrace " VNETTRACE_VERSION;
 
@@ -42,7 +42,7 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } options[] = {
-	{"--help", help},	   {"-?", help},       {"--usage", short_usage},
+	{"--help", help},       {"-?", help},    {"--usage", short_usage},
 	{"--version", version}, {"-V", version},
 };
 

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/commands.h"
-#include "cmd/files.h"
-#include "cmd/message.h"
+#include "commands.h"
+#include "files.h"
+#include "message.h"
 #include "lib/merge.h"
 #include "lib/writer.h"
 
@@ -21,7 +21,8 @@ struct merge_config {
 #define FIELD(name) offsetof(struct merge_config, name)
 
 static const struct option_row rows[] = {
-	{"output", 'o', "FILE", OPTION_STRING, FIELD(output), "Write the merged trace to FILE (default -)"},
+	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
+	 "Write the merged trace to FILE (default -)"},
 	{"clock", 256, "auto|none", OPTION_STRING, FIELD(clock),
 	 "auto: bring all domains to the first one's clock (default); none: leave times alone"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},

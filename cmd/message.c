@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/message.h"
+#include "message.h"
 
 static struct {
 	const char *command;
@@ -25,18 +25,18 @@ static void say(const char *format, va_list arguments)
 	char line[1024];
 	int used;
 
-	used = setup.command ? snprintf(line, sizeof(line), "vnettrace: %s: ", setup.command) :
-			       snprintf(line, sizeof(line), "vnettrace: ");
+	used = setup.command ? snprintf(line, sizeof(line), "vnettrace: %s: ", setup.command)
+			     : snprintf(line, sizeof(line), "vnettrace: ");
 	vsnprintf(line + used, sizeof(line) - used, format, arguments);
 	fprintf(stderr, "%s\n", line);
 }
 
-#define SAY(format)                                                                                \
-	do {                                                                                       \
-		va_list arguments;                                                                 \
-		va_start(arguments, format);                                                       \
-		say(format, arguments);                                                            \
-		va_end(arguments);                                                                 \
+#define SAY(format)                          \
+	do {                                 \
+		va_list arguments;           \
+		va_start(arguments, format); \
+		say(format, arguments);      \
+		va_end(arguments);           \
 	} while (0)
 
 void message_error(const char *format, ...)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/message.h"
-#include "cmd/options.h"
+#include "message.h"
+#include "options.h"
 
 struct parse {
 	const struct command *command;
@@ -134,7 +134,8 @@ static _Noreturn void explain(const struct parse *parse, char **argv, int index)
 
 	if (index > 1 && text[0] == '-') {
 		for (const struct option_row *row = parse->command->rows; row->name; row++) {
-			bool is_long = strncmp(text, "--", 2) == 0 && strcmp(text + 2, row->name) == 0;
+			bool is_long = strncmp(text, "--", 2) == 0 &&
+				       strcmp(text + 2, row->name) == 0;
 			bool is_short = row->key < 256 && text[1] != '-' &&
 					text[strlen(text) - 1] == row->key;
 
@@ -153,7 +154,8 @@ void options_parse(const struct command *command, int argc, char **argv, void *c
 	char name[64], *before = argv[0];
 	struct argp_option *rows;
 	size_t count = 0;
-	struct argp argp = {.parser = parse_one, .args_doc = command->arguments, .doc = command->summary};
+	struct argp argp = {
+		.parser = parse_one, .args_doc = command->arguments, .doc = command->summary};
 	int index = 1, err;
 
 	while (command->rows[count].name)

@@ -17,12 +17,12 @@ struct string_list {
 };
 
 enum option_type {
-	OPTION_FLAG,	/* bool */
-	OPTION_STRING,	/* const char * */
-	OPTION_LIST,	/* struct string_list: may be given several times */
-	OPTION_COUNT,	/* uint64_t, at least 1 */
+	OPTION_FLAG,    /* bool */
+	OPTION_STRING,  /* const char * */
+	OPTION_LIST,    /* struct string_list: may be given several times */
+	OPTION_COUNT,   /* uint64_t, at least 1 */
 	OPTION_SECONDS, /* uint64_t nanoseconds, from decimal seconds greater than 0 */
-	OPTION_SIZE,	/* uint64_t bytes, from a number with suffix K, M, G */
+	OPTION_SIZE,    /* uint64_t bytes, from a number with suffix K, M, G */
 };
 
 struct option_row {
@@ -36,10 +36,10 @@ struct option_row {
 
 struct command {
 	const char *name;
-	const char *arguments; /* for the usage line */
-	const char *summary;   /* one line */
+	const char *arguments;         /* for the usage line */
+	const char *summary;           /* one line */
 	const struct option_row *rows; /* ends with a NULL name */
-	size_t operands;       /* offset of the struct string_list of operands */
+	size_t operands;               /* offset of the struct string_list of operands */
 	int (*run)(int argc, char **argv);
 };
 

@@ -11,12 +11,12 @@
 
 #include "bpf/host.h"
 #include "bpf/recorder.h"
-#include "cmd/commands.h"
-#include "cmd/files.h"
-#include "cmd/message.h"
-#include "cmd/targets.h"
+#include "commands.h"
+#include "files.h"
+#include "message.h"
+#include "targets.h"
 
-#define TICK_NS	       10000000ll
+#define TICK_NS        10000000ll
 #define CHECK_NS       250000000ull /* how often we look whether devices are still there */
 #define DEFAULT_BUFFER (4u << 20)
 #define MIN_BUFFER     4096u
@@ -45,13 +45,16 @@ static const struct option_row rows[] = {
 	 "Trace dev:[NETNS/]IFNAME[:rx|:tx] or port-of:BRIDGE (may be repeated)"},
 	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
 	 "Write the trace to FILE, - for standard output (default HOST-TIME.vnt)"},
-	{"domain", 256, "NAME", OPTION_STRING, FIELD(domain), "Call this domain NAME (default host name)"},
+	{"domain", 256, "NAME", OPTION_STRING, FIELD(domain),
+	 "Call this domain NAME (default host name)"},
 	{"duration", 'd', "SECONDS", OPTION_SECONDS, FIELD(duration_ns), "Stop after SECONDS"},
 	{"count", 'n', "COUNT", OPTION_COUNT, FIELD(count), "Stop after COUNT events"},
 	{"buffer", 257, "SIZE", OPTION_SIZE, FIELD(buffer), "Event ring of each CPU (default 4M)"},
-	{"strict", 258, NULL, OPTION_FLAG, FIELD(strict), "Fail if anything asked for cannot be traced"},
+	{"strict", 258, NULL, OPTION_FLAG, FIELD(strict),
+	 "Fail if anything asked for cannot be traced"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
-	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose), "Say more, and measure the programs' run time"},
+	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose),
+	 "Say more, and measure the programs' run time"},
 	{},
 };
 
@@ -212,8 +215,9 @@ static int run_recorder(const struct record_config *config, struct targets *targ
 	summarize(&summary);
 	if (err || (config->strict && targets->left < targets->nprobes))
 		return EXIT_FAILED;
-	return targets->missing || targets->left < targets->nprobes || summary.lost ? EXIT_INCOMPLETE :
-										      EXIT_DONE;
+	return targets->missing || targets->left < targets->nprobes || summary.lost
+		       ? EXIT_INCOMPLETE
+		       : EXIT_DONE;
 }
 
 /* The ring's slots: as many as fit the size, a power of two. */
@@ -263,7 +267,8 @@ static int run_targets(const struct record_config *config, struct targets *targe
 static int check_config(const struct record_config *config)
 {
 	if (!config->interfaces.count && !config->probes.count) {
-		message_error("nothing to trace: give -i DEV or -p PROBE; see 'vnettrace record --help'");
+		message_error(
+			"nothing to trace: give -i DEV or -p PROBE; see 'vnettrace record --help'");
 		return EXIT_USAGE;
 	}
 	if (config->buffer < MIN_BUFFER || config->buffer > MAX_BUFFER) {

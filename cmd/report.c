@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/commands.h"
-#include "cmd/files.h"
-#include "cmd/message.h"
+#include "commands.h"
+#include "files.h"
+#include "message.h"
 #include "lib/format.h"
 #include "lib/merge.h"
 #include "lib/stats.h"
@@ -25,8 +25,10 @@ struct report_config {
 #define FIELD(name) offsetof(struct report_config, name)
 
 static const struct option_row rows[] = {
-	{"format", 'f', "text|json", OPTION_STRING, FIELD(format), "How to print the report (default text)"},
-	{"output", 'o', "FILE", OPTION_STRING, FIELD(output), "Write the report to FILE (default -)"},
+	{"format", 'f', "text|json", OPTION_STRING, FIELD(format),
+	 "How to print the report (default text)"},
+	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
+	 "Write the report to FILE (default -)"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
 	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose), "Say more"},
 	{},

@@ -6,8 +6,8 @@
 #include <sys/random.h>
 
 #include "bpf/host.h"
-#include "cmd/message.h"
-#include "cmd/targets.h"
+#include "message.h"
+#include "targets.h"
 
 static const char *const direction_names[VNT_DIRECTIONS] = {[VNT_RX] = "rx", [VNT_TX] = "tx"};
 

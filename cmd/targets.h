@@ -5,7 +5,7 @@
 
 #include "bpf/device.h"
 #include "bpf/tracer.h"
-#include "cmd/options.h"
+#include "options.h"
 #include "lib/trace.h"
 
 struct targets {
@@ -13,10 +13,10 @@ struct targets {
 	size_t nspecs;
 	size_t missing; /* specs that nothing was found for */
 	struct device_list list;
-	struct trace_info info;	     /* one domain; probes as below */
+	struct trace_info info;      /* one domain; probes as below */
 	struct tracer_probe *probes; /* per probe: what to attach */
-	size_t *devices;	     /* per probe: index into list */
-	bool *ended;		     /* per probe: its device is gone */
+	size_t *devices;             /* per probe: index into list */
+	bool *ended;                 /* per probe: its device is gone */
 	size_t nprobes;
 	size_t left; /* probes whose device is still there */
 };

@@ -15,12 +15,14 @@ enum merge_clock {
 	MERGE_CLOCK_NONE, /* leave all times as they are */
 };
 
+#define MERGE_REASON_MAX 256
+
 struct merge;
 
 /*
  * Takes ownership of the readers, also on error. The first reader's first domain is the reference
- * clock. A recording that is in two of the readers is refused: -EEXIST, and `reason` (256 bytes)
- * says which. Reads as far into each input as its clock anchors need.
+ * clock. A recording that is in two of the readers is refused: -EEXIST, and `reason`
+ * (MERGE_REASON_MAX bytes) says which. Reads as far into each input as its clock anchors need.
  */
 int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
 	       log_fn log, void *log_context, char *reason);
@@ -32,6 +34,6 @@ const struct trace_info *merge_info(const struct merge *merge);
 int merge_next(struct merge *merge, struct batch *batch);
 
 uint64_t merge_damaged(const struct merge *merge); /* bytes, over all inputs */
-void merge_close(struct merge *merge);		   /* accepts NULL */
+void merge_close(struct merge *merge);             /* accepts NULL */
 
 #endif

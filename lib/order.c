@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/order.h"
+#include "order.h"
 
 struct queue {
 	struct vnt_event *events;

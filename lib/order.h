@@ -18,7 +18,8 @@ struct order;
 
 int order_open(struct order **order, unsigned int cpus); /* 0 or -ENOMEM */
 
-int order_add(struct order *order, unsigned int cpu, const struct vnt_event *event); /* 0 or -ENOMEM */
+int order_add(struct order *order, unsigned int cpu,
+	      const struct vnt_event *event); /* 0 or -ENOMEM */
 
 /* Moves up to `max` events with time_ns < watermark_ns to `out`, oldest first; returns how many. */
 size_t order_take(struct order *order, uint64_t watermark_ns, struct vnt_event *out, size_t max);

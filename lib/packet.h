@@ -21,8 +21,9 @@
 
 #include "event.h"
 
-#define VNT_HEADER_MAX 128 /* bytes a probe copies from the network header on */
-#define VNT_DIGEST_MAX 32  /* bytes above the transport header that go into a digest */
+#define VNT_HEADER_MAX     128 /* bytes a probe copies from the network header on */
+#define VNT_EXTENSIONS_MAX 4   /* IPv6 extension headers a probe looks behind */
+#define VNT_DIGEST_MAX     32  /* bytes above the transport header that go into a digest */
 
 /* What a probe sees of a packet before anything is decided. Lives on the BPF stack. */
 struct vnt_view {
@@ -31,7 +32,7 @@ struct vnt_view {
 		__u32 words[VNT_HEADER_MAX / 4];
 	};
 	__u32 available; /* valid bytes in `header` */
-	__u32 length;	 /* bytes of the packet from the network header on */
+	__u32 length;    /* bytes of the packet from the network header on */
 	__u32 ethertype; /* host order */
 	__u32 pad;
 };
@@ -102,12 +103,27 @@ static __always_inline __u64 vnt_packet_id(__u64 flow, __u64 key)
 	return vnt_mix(vnt_mix(0, flow), key);
 }
 
-/* Digest of `bytes` (at most VNT_DIGEST_MAX) from word `first` on; what is out of reach counts as
- * absent and sets VNT_PACKET_SHORT. */
+/* Which bytes name a packet that no header field names: `bytes` from word `first` on. */
+struct vnt_digest {
+	__u64 seed;
+	__u32 first;
+	__u32 bytes;
+};
+
+/* Where the network header ends and what it says about the rest. */
+struct vnt_transport {
+	__u32 at;  /* word where the transport header starts */
+	__u32 end; /* byte where the IP packet ends */
+	__u64 id;  /* what tells packets of one flow apart: IP ID, fragment offset */
+};
+
+/* At most VNT_DIGEST_MAX bytes; what is out of reach counts as absent and sets VNT_PACKET_SHORT. */
 static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_packet *packet,
-					__u64 hash, __u32 first, __u32 bytes)
+					const struct vnt_digest *digest)
 {
+	__u32 first = digest->first, bytes = digest->bytes;
 	__u32 reach = first * 4 < view->available ? view->available - first * 4 : 0;
+	__u64 hash = digest->seed;
 
 	if (bytes > VNT_DIGEST_MAX)
 		bytes = VNT_DIGEST_MAX;
@@ -116,13 +132,13 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 		packet->flags |= VNT_PACKET_SHORT;
 	}
 	VNT_UNROLL
-	for (__u32 i = 0; i < VNT_DIGEST_MAX / 8; i++) {
-		__u32 done = i * 8;
+	for (__u32 done = 0; done < VNT_DIGEST_MAX; done += 8) {
+		__u32 at = first + done / 4;
 		__u64 value;
 
 		if (done >= bytes)
 			break;
-		value = (__u64)vnt_word(view, first + 2 * i) << 32 | vnt_word(view, first + 2 * i + 1);
+		value = (__u64)vnt_word(view, at) << 32 | vnt_word(view, at + 1);
 		if (bytes - done < 8)
 			value &= ~0ull << (64 - 8 * (bytes - done));
 		hash = vnt_mix(hash, value);
@@ -130,25 +146,30 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 	return vnt_mix(hash, bytes);
 }
 
+/* Sets the key if the segment carries data, else what its key is a digest of. */
 static __always_inline void vnt_parse_tcp(const struct vnt_view *view, struct vnt_packet *packet,
-					  __u32 at, __u32 end, __u32 id)
+					  const struct vnt_transport *transport,
+					  struct vnt_digest *digest)
 {
-	__u32 control, header, tsval = 0;
+	__u32 at = transport->at, control = vnt_word(view, at + 3), tsval = 0;
+	__u32 header = control >> 28;
+	__u32 data = (at + header) * 4;
 
-	control = vnt_word(view, at + 3);
-	header = control >> 28;
-	packet->payload = end > (at + header) * 4 ? end - (at + header) * 4 : 0;
-
+	packet->payload = transport->end > data ? transport->end - data : 0;
 	if (packet->payload && !(control & 0x20000)) { /* not SYN */
-		if (header >= 8 && vnt_reaches(view, at + 7) && vnt_word(view, at + 5) == 0x0101080a)
+		if (header >= 8 && vnt_reaches(view, at + 7) &&
+		    vnt_word(view, at + 5) == 0x0101080a)
 			tsval = vnt_word(view, at + 6);
 		packet->flags |= VNT_PACKET_TCP_DATA;
-		packet->key = (__u64)id << 48 | (__u64)(tsval & 0xffff) << 32 | vnt_word(view, at + 1);
+		packet->key = transport->id << 48 | (__u64)(tsval & 0xffff) << 32 |
+			      vnt_word(view, at + 1);
 		return;
 	}
-	packet->key = vnt_mix(id, (__u64)vnt_word(view, at + 1) << 32 | vnt_word(view, at + 2));
-	packet->key = vnt_mix(packet->key, control);
-	packet->key = vnt_digest(view, packet, packet->key, at + 5, header > 5 ? (header - 5) * 4 : 0);
+	digest->seed =
+		vnt_mix(digest->seed, (__u64)vnt_word(view, at + 1) << 32 | vnt_word(view, at + 2));
+	digest->seed = vnt_mix(digest->seed, control);
+	digest->first = at + 5;
+	digest->bytes = header > 5 ? (header - 5) * 4 : 0;
 }
 
 static __always_inline int vnt_has_ports(__u32 proto)
@@ -157,134 +178,137 @@ static __always_inline int vnt_has_ports(__u32 proto)
 	       proto == VNT_PROTO_SCTP;
 }
 
-/* From the transport header (word `at`) to the end of the IP packet (byte `end`). `id` is what the IP
- * header tells packets of one flow apart by. */
 static __always_inline void vnt_parse_transport(const struct vnt_view *view,
-						struct vnt_packet *packet, __u32 at, __u32 end,
-						__u64 id)
+						struct vnt_packet *packet,
+						const struct vnt_transport *transport,
+						struct vnt_digest *digest)
 {
-	__u32 proto = packet->proto;
-	__u32 rest = end > at * 4 ? end - at * 4 : 0;
+	__u32 proto = packet->proto, at = transport->at, word;
+	__u32 rest = transport->end > at * 4 ? transport->end - at * 4 : 0;
 
-	if (packet->flags & VNT_PACKET_FRAGMENT) {
-		packet->key = vnt_digest(view, packet, vnt_mix(id, rest), at, rest);
+	/* Mixed one after the other: ID and length often count up together. */
+	digest->seed = vnt_mix(vnt_mix(0, transport->id), rest);
+	digest->first = at;
+	digest->bytes = rest;
+	if (packet->flags & VNT_PACKET_FRAGMENT)
+		return;
+	if (rest < 8 || !vnt_reaches(view, at + 2)) {
+		packet->flags |= VNT_PACKET_SHORT;
 		return;
 	}
-	if (vnt_has_ports(proto) && rest >= 8 && vnt_reaches(view, at + 2)) {
-		packet->ports = vnt_word(view, at);
-		if (proto == VNT_PROTO_TCP && rest >= 20 && vnt_reaches(view, at + 5)) {
-			vnt_parse_tcp(view, packet, at, end, id);
-			return;
-		}
-		if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
-			packet->payload = rest - 8;
-			packet->key = vnt_digest(view, packet, vnt_mix(id, rest), at + 2, rest - 8);
-			return;
-		}
-	}
-	/* Word 0 of ICMP ends with its checksum, word 2 of SCTP is one, and word 2 of an inner IPv4
-	 * header holds TTL and checksum. */
-	packet->key = vnt_mix(id, rest);
-	if (rest >= 8 && vnt_reaches(view, at + 2)) {
-		__u32 word = vnt_word(view, at);
-
+	word = vnt_word(view, at);
+	if (vnt_has_ports(proto))
+		packet->ports = word;
+	if (proto == VNT_PROTO_TCP && rest >= 20 && vnt_reaches(view, at + 5)) {
+		vnt_parse_tcp(view, packet, transport, digest);
+	} else if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
+		packet->payload = rest - 8;
+		digest->first = at + 2;
+		digest->bytes = rest - 8;
+	} else {
+		/* Word 0 of ICMP ends with its checksum; word 2 of SCTP is one, and word 2 of an
+		 * inner IPv4 header is TTL and checksum. */
 		if (proto == VNT_PROTO_ICMP || proto == VNT_PROTO_ICMPV6)
 			word &= 0xffff0000;
-		packet->key = vnt_mix(packet->key, (__u64)word << 32 | vnt_word(view, at + 1));
-		packet->key = vnt_digest(view, packet, packet->key, at + 3, rest > 12 ? rest - 12 : 0);
-	} else {
-		packet->flags |= VNT_PACKET_SHORT;
+		digest->seed = vnt_mix(digest->seed, (__u64)word << 32 | vnt_word(view, at + 1));
+		digest->first = at + 3;
+		digest->bytes = rest > 12 ? rest - 12 : 0;
 	}
 }
 
-static __always_inline void vnt_parse_ipv4(const struct vnt_view *view, struct vnt_packet *packet)
+static __always_inline void vnt_parse_ipv4(const struct vnt_view *view, struct vnt_packet *packet,
+					   struct vnt_transport *transport)
 {
 	__u32 word = vnt_word(view, 0), fragment = vnt_word(view, 1);
-	__u32 at = word >> 24 & 0xf;
-	__u64 id = fragment >> 16;
 
 	packet->length = word & 0xffff;
-	if (!packet->length) /* a super-packet beyond 64 KiB */
-		packet->length = view->length;
 	packet->proto = vnt_word(view, 2) >> 16;
 	packet->flow = (__u64)vnt_word(view, 3) << 32 | vnt_word(view, 4);
-	packet->flow = vnt_mix(VNT_ETHERTYPE_IPV4, packet->flow);
+	transport->at = word >> 24 & 0xf;
+	transport->id = fragment >> 16;
 	if (fragment & 0x3fff) { /* offset or more fragments */
 		packet->flags |= VNT_PACKET_FRAGMENT;
-		id = id << 16 | (fragment & 0x3fff);
+		transport->id = transport->id << 16 | (fragment & 0x3fff);
 	}
-	vnt_parse_transport(view, packet, at, packet->length, id);
 }
 
-/* Walks at most six extension headers; returns the word where the transport header starts. */
-static __always_inline __u32 vnt_skip_extensions(const struct vnt_view *view,
-						 struct vnt_packet *packet, __u64 *id)
+static __always_inline int vnt_is_extension(__u32 proto)
 {
-	__u32 at = 10;
+	return proto == VNT_PROTO_HOP_BY_HOP || proto == VNT_PROTO_ROUTING ||
+	       proto == VNT_PROTO_FRAGMENT || proto == VNT_PROTO_AH ||
+	       proto == VNT_PROTO_DESTINATION;
+}
 
-	VNT_UNROLL
-	for (int i = 0; i < 6; i++) {
-		__u32 proto = packet->proto, word;
+static __always_inline void vnt_parse_ipv6(const struct vnt_view *view, struct vnt_packet *packet,
+					   struct vnt_transport *transport)
+{
+	__u32 word = vnt_word(view, 1), at = 10;
 
-		if (proto != VNT_PROTO_HOP_BY_HOP && proto != VNT_PROTO_ROUTING &&
-		    proto != VNT_PROTO_FRAGMENT && proto != VNT_PROTO_AH &&
-		    proto != VNT_PROTO_DESTINATION)
-			break;
-		if (!vnt_reaches(view, at + 2))
+	packet->length = word >> 16 ? (word >> 16) + 40 : 0;
+	packet->proto = word >> 8;
+	for (__u32 i = 2; i < 10; i += 2)
+		packet->flow = vnt_mix(packet->flow,
+				       (__u64)vnt_word(view, i) << 32 | vnt_word(view, i + 1));
+	transport->id = 0;
+	for (int i = 0; i < VNT_EXTENSIONS_MAX; i++) {
+		__u32 proto = packet->proto;
+
+		if (!vnt_is_extension(proto) || !vnt_reaches(view, at + 2))
 			break;
 		word = vnt_word(view, at);
-		if (proto == VNT_PROTO_FRAGMENT) {
-			*id = (__u64)vnt_word(view, at + 1) << 16 | (word & 0xfff9);
-			if (word & 0xfff9) /* an atomic fragment (RFC 6946) is none */
-				packet->flags |= VNT_PACKET_FRAGMENT;
-			at += 2;
-		} else if (proto == VNT_PROTO_AH) {
-			at += (word >> 16 & 0xff) + 2;
-		} else {
-			at += ((word >> 16 & 0xff) + 1) * 2;
-		}
 		packet->proto = word >> 24;
+		if (proto != VNT_PROTO_FRAGMENT) {
+			__u32 length = word >> 16 & 0xff;
+
+			at += proto == VNT_PROTO_AH ? length + 2 : (length + 1) * 2;
+			continue;
+		}
+		transport->id = (__u64)vnt_word(view, at + 1) << 16 | (word & 0xfff9);
+		if (word & 0xfff9) /* an atomic fragment (RFC 6946) is none */
+			packet->flags |= VNT_PACKET_FRAGMENT;
+		at += 2;
 	}
-	return at;
+	transport->at = at;
 }
 
-static __always_inline void vnt_parse_ipv6(const struct vnt_view *view, struct vnt_packet *packet)
+/* Link-layer padding makes the length useless here. 28 bytes are an ARP packet. */
+static __always_inline void vnt_parse_other(const struct vnt_view *view, struct vnt_packet *packet,
+					    struct vnt_digest *digest)
 {
-	__u32 word = vnt_word(view, 1), at;
-	__u64 hash = VNT_ETHERTYPE_IPV6, id = 0;
-
-	packet->length = (word >> 16) + 40;
-	if (packet->length == 40) /* jumbogram or a super-packet beyond 64 KiB */
-		packet->length = view->length;
-	packet->proto = word >> 8;
-	VNT_UNROLL
-	for (int i = 2; i < 10; i += 2)
-		hash = vnt_mix(hash, (__u64)vnt_word(view, i) << 32 | vnt_word(view, i + 1));
-	packet->flow = hash;
-	at = vnt_skip_extensions(view, packet, &id);
-	vnt_parse_transport(view, packet, at, packet->length, id);
+	if (view->ethertype == VNT_ETHERTYPE_ARP && vnt_reaches(view, 7))
+		packet->flow = (__u64)vnt_word(view, 3) << 48 |
+			       (__u64)vnt_word(view, 4) >> 16 << 32 | vnt_word(view, 6);
+	digest->seed = 0;
+	digest->first = 0;
+	digest->bytes = 28;
 }
 
 /* Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. */
 static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct vnt_packet *packet)
 {
-	__builtin_memset(packet, 0, sizeof(*packet));
-	if (view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, 5)) {
-		vnt_parse_ipv4(view, packet);
-	} else if (view->ethertype == VNT_ETHERTYPE_IPV6 && vnt_reaches(view, 10)) {
-		vnt_parse_ipv6(view, packet);
-	} else {
-		/* Link-layer padding makes the length useless. 28 bytes are an ARP packet. */
-		packet->length = view->length;
-		packet->flow = view->ethertype;
-		if (view->ethertype == VNT_ETHERTYPE_ARP && vnt_reaches(view, 7)) {
-			__u64 addresses = (__u64)vnt_word(view, 3) << 48 | (__u64)vnt_word(view, 4) >> 16 << 32;
+	struct vnt_transport transport;
+	struct vnt_digest digest;
 
-			packet->flow = vnt_mix(packet->flow, addresses | vnt_word(view, 6));
-		}
-		packet->key = vnt_digest(view, packet, 0, 0, 28);
-	}
-	packet->flow = vnt_mix(packet->flow, (__u64)packet->ports << 32 | packet->proto);
+	__builtin_memset(packet, 0, sizeof(*packet));
+	if (view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, 5))
+		vnt_parse_ipv4(view, packet, &transport);
+	else if (view->ethertype == VNT_ETHERTYPE_IPV6 && vnt_reaches(view, 10))
+		vnt_parse_ipv6(view, packet, &transport);
+	else
+		transport.at = 0;
+
+	/* No length in the header: a super-packet beyond 64 KiB, a jumbogram, or not IP. */
+	if (!packet->length)
+		packet->length = view->length;
+	transport.end = packet->length;
+	if (transport.at)
+		vnt_parse_transport(view, packet, &transport, &digest);
+	else
+		vnt_parse_other(view, packet, &digest);
+	if (!(packet->flags & VNT_PACKET_TCP_DATA))
+		packet->key = vnt_digest(view, packet, &digest);
+	packet->flow = vnt_mix(vnt_mix(view->ethertype, packet->flow),
+			       (__u64)packet->ports << 32 | packet->proto);
 }
 
 static __always_inline void vnt_copy_words(__u8 *to, const struct vnt_view *view, __u32 first,

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/spec.h"
+#include "spec.h"
 
 static const struct {
 	const char *prefix;

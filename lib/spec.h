@@ -6,12 +6,12 @@
 #include <stdbool.h>
 
 #define SPEC_REASON_MAX 256
-#define SPEC_NETNS_MAX	64
+#define SPEC_NETNS_MAX  64
 #define SPEC_DEVICE_MAX 16 /* IFNAMSIZ */
 
 enum spec_kind {
-	SPEC_DEVICE, /* dev:[NETNS/]IFNAME[:rx|:tx] */
-	SPEC_PORTS,  /* port-of:[NETNS/]BRIDGE */
+	SPEC_DEVICE,    /* dev:[NETNS/]IFNAME[:rx|:tx] */
+	SPEC_PORTS,     /* port-of:[NETNS/]BRIDGE */
 	SPEC_INTERFACE, /* -i [NETNS/]IFNAME[:rx|:tx]: the device and, if it is a bridge, its ports */
 };
 

@@ -22,7 +22,7 @@
 
 /* How a domain's times became times of the reference domain. */
 struct clock_fit {
-	char method[16]; /* "reference", "same", "realtime", "none" */
+	char method[16];   /* "reference", "same", "realtime", "none" */
 	int64_t offset_ns; /* added to the domain's times, at its first event */
 	double drift_ppm;
 	int64_t bound_ns; /* hard bound on the error of a time, or CLOCK_UNBOUNDED */
@@ -41,10 +41,10 @@ struct domain {
 };
 
 struct probe {
-	char name[129];	       /* as the user asked for it, with the direction: "dev:eth0:tx" */
+	char name[129]; /* as the user asked for it, with the direction: "dev:eth0:tx" */
 	uint16_t domain;
 	uint8_t recording[16]; /* random; one per run of the recorder */
-	uint64_t netns;	       /* inode of the network namespace, 0 if none */
+	uint64_t netns;        /* inode of the network namespace, 0 if none */
 	uint32_t ifindex;      /* 0 if none */
 };
 
@@ -56,8 +56,9 @@ struct trace_info {
 	size_t nprobes;
 };
 
-int trace_info_add_domain(struct trace_info *info, const struct domain *domain); /* index or -errno */
-int trace_info_add_probe(struct trace_info *info, const struct probe *probe);	 /* index or -errno */
+int trace_info_add_domain(struct trace_info *info,
+			  const struct domain *domain);                       /* index or -errno */
+int trace_info_add_probe(struct trace_info *info, const struct probe *probe); /* index or -errno */
 int trace_info_copy(struct trace_info *to, const struct trace_info *from);
 void trace_info_release(struct trace_info *info);
 
@@ -84,7 +85,8 @@ struct anchor_row {
 	uint64_t domain;
 };
 
-enum loss_cause {
+enum loss_cause { /* on disk */
+	LOSS_OTHER, /* one that this version has no name for */
 	LOSS_RING_FULL,
 	LOSS_WRITE_ERROR,
 	LOSS_DAMAGED_FILE,
@@ -114,7 +116,7 @@ struct epoch_row {
 struct cost_row {
 	uint64_t domain;
 	uint64_t events;
-	uint64_t runs;	 /* BPF program runs; 0 unless run-time statistics were on */
+	uint64_t runs; /* BPF program runs; 0 unless run-time statistics were on */
 	uint64_t run_ns;
 	uint64_t tracer_cpu_ns;
 	uint64_t recording; /* first 8 bytes of the recording's id */

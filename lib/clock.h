@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * clock.h - bringing the clocks of several inputs to one.
+ *
+ * The domains of one input already agree among themselves (a recording has one domain, a merged
+ * trace was brought to its own reference), so an input as a whole is shifted.
+ */
+#ifndef VNT_CLOCK_H
+#define VNT_CLOCK_H
+
+#include "trace.h"
+
+/* One input: its domains, and per domain the first anchor, or one with mono_ns 0 if it has none. */
+struct clock_input {
+	const struct domain *domains;
+	size_t ndomains;
+	const struct anchor_row *anchors;
+};
+
+/*
+ * How far the times of `input` must be shifted to agree with the domains placed before (of which
+ * placed[0] is the reference), and in `fits` (input->ndomains) the resulting clock of each domain.
+ *
+ * A domain that was booted together with one placed before has its clock, exactly. Otherwise the
+ * wall clocks decide (method "realtime"), which proves nothing: the bound is CLOCK_UNBOUNDED. Without
+ * anchors on either side nothing is shifted (method "none").
+ *
+ * `reference` is the anchor of placed[0]; with nplaced 0 the input is the reference.
+ */
+int64_t clock_place(const struct clock_input *input, const struct domain *placed, size_t nplaced,
+		    const struct anchor_row *reference, struct clock_fit *fits);
+
+/* The same where times are to be left alone: shifts nothing, says what that means. */
+void clock_leave(const struct clock_input *input, const char *reference_boot_id,
+		 struct clock_fit *fits);
+
+#endif

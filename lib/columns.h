@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * columns.h - the payload of an EVENTS block.
+ *
+ * A packet is seen by many probes and a flow has many packets, so an event is split by scope:
+ * what belongs to the flow or the packet is stored once per block, and events refer to it.
+ */
+#ifndef VNT_COLUMNS_H
+#define VNT_COLUMNS_H
+
+#include <stddef.h>
+
+#include "block.h"
+#include "event.h"
+#include "field.h"
+
+/* The payload: this, `columns` times struct vnt_column, and the columns in the same order. */
+struct vnt_columns {
+	__u32 flows; /* values in a column of each scope; of SCOPE_EVENT as many as rows */
+	__u32 packets;
+	__u32 columns;
+};
+_Static_assert(sizeof(struct vnt_columns) == 12, "struct vnt_columns is on disk");
+
+struct vnt_column {
+	__u16 id;
+	__u16 encoding;
+	__u32 bytes;
+};
+_Static_assert(sizeof(struct vnt_column) == 8, "struct vnt_column is on disk");
+
+#define VARINT_MAX  10 /* bytes of a 64-bit number */
+#define COLUMN_MAX  (BLOCK_ROWS * VARINT_MAX)
+#define COLUMNS_MAX (sizeof(struct vnt_columns) + FIELDS * (sizeof(struct vnt_column) + COLUMN_MAX))
+
+/* The part of an event that is the same at all probes. */
+struct packet {
+	uint64_t flow;
+	uint64_t key;
+	uint32_t length;
+	uint32_t payload;
+	uint16_t flags;
+};
+
+struct encoder;
+
+int encoder_open(struct encoder **encoder);  /* 0 or -ENOMEM */
+void encoder_close(struct encoder *encoder); /* accepts NULL */
+
+/* Encodes 1 to BLOCK_ROWS events in time order to `out`, which has room for COLUMNS_MAX bytes.
+ * Returns the bytes used. */
+size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size_t count,
+		   uint8_t *out);
+
+struct decoder;
+
+int decoder_open(struct decoder **decoder);  /* 0 or -ENOMEM */
+void decoder_close(struct decoder *decoder); /* accepts NULL */
+
+/* Decodes `count` events, at most BLOCK_ROWS. 0, or -EBADMSG if the payload is not exactly that many
+ * events in time order from first_ns to last_ns, of probes below `nprobes`. */
+int decoder_run(struct decoder *decoder, const uint8_t *payload, size_t size,
+		const struct vnt_block *block, size_t nprobes, struct vnt_event *events);
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "epochs.h"
+
+#include "array.h"
+
+#define NONE UINT32_MAX
+
+struct change {
+	uint64_t time_ns;
+	uint32_t before; /* the change before of the same probe, or NONE */
+	bool active;
+};
+
+struct epochs {
+	const struct trace_info *info;
+	struct change *changes;
+	size_t count;
+	size_t room;
+	uint32_t *latest; /* change of each probe, then of each domain; NONE if there was none */
+};
+
+int epochs_open(struct epochs **epochs, const struct trace_info *info)
+{
+	size_t subjects = info->nprobes + info->ndomains;
+	struct epochs *e = calloc(1, sizeof(*e));
+
+	*epochs = NULL;
+	if (!e)
+		return -ENOMEM;
+	e->info = info;
+	e->latest = malloc((subjects + 1) * sizeof(*e->latest));
+	if (!e->latest) {
+		epochs_close(e);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < subjects; i++)
+		e->latest[i] = NONE;
+	*epochs = e;
+	return 0;
+}
+
+static int epochs_add(struct epochs *epochs, size_t subject, uint64_t time_ns, bool active)
+{
+	struct change *change;
+	int err;
+
+	err = array_reserve(&epochs->changes, &epochs->room, epochs->count + 1, sizeof(*change));
+	if (err)
+		return err;
+	change = &epochs->changes[epochs->count];
+	if (epochs->count && time_ns < change[-1].time_ns)
+		time_ns = change[-1].time_ns;
+	*change = (struct change){time_ns, epochs->latest[subject], active};
+	epochs->latest[subject] = epochs->count++;
+	return 0;
+}
+
+int epochs_probe(struct epochs *epochs, const struct epoch_row *row)
+{
+	return epochs_add(epochs, row->probe, row->time_ns, row->active);
+}
+
+int epochs_domain(struct epochs *epochs, uint16_t domain, uint64_t time_ns)
+{
+	return epochs_add(epochs, epochs->info->nprobes + domain, time_ns, true);
+}
+
+uint32_t epochs_until(const struct epochs *epochs, uint64_t time_ns)
+{
+	size_t until = epochs->count;
+
+	/* From the end: what is asked about is recent. */
+	while (until && epochs->changes[until - 1].time_ns > time_ns)
+		until--;
+	return until;
+}
+
+bool epochs_observed(const struct epochs *epochs, uint16_t probe, uint32_t from, uint32_t until)
+{
+	uint32_t at = epochs->latest[probe];
+	bool active = true;
+
+	if (at == NONE)
+		at = epochs->latest[epochs->info->nprobes + epochs->info->probes[probe].domain];
+	for (; at != NONE; at = epochs->changes[at].before) {
+		active = epochs->changes[at].active;
+		if (at < from)
+			return active;
+		if (at < until && !active)
+			return false;
+	}
+	/* All its epochs are later; one that begins with an end was active up to it. */
+	return !active;
+}
+
+void epochs_close(struct epochs *epochs)
+{
+	if (!epochs)
+		return;
+	free(epochs->changes);
+	free(epochs->latest);
+	free(epochs);
+}

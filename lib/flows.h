@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * flows.h - what the packets of each flow did: which paths they went, and how long it took.
+ *
+ * A variant is one sequence of probes that packets of one flow were seen at. It is full while no
+ * longer variant of the flow contains it; only full variants have latencies.
+ */
+#ifndef VNT_FLOWS_H
+#define VNT_FLOWS_H
+
+#include "epochs.h"
+#include "join.h"
+#include "latency.h"
+#include "map.h"
+#include "paths.h"
+
+#define NO_VARIANT MAP_NONE
+
+/* Packets by what else was observing: epochs_observed() of epochs.h tells from the segments. */
+struct watch {
+	uint32_t begin; /* for sightings [begin, end) of the variant */
+	uint32_t end;
+	uint32_t from;
+	uint32_t until;
+	uint64_t count;
+};
+
+struct variant {
+	uint32_t path;
+	uint32_t next; /* of the same flow, older; or NO_VARIANT */
+	uint64_t count;
+	bool full;
+	struct track
+		*tracks; /* each hop, then end to end; NULL unless full and of two probes or more */
+	struct watch *watches;
+	size_t nwatches;
+	size_t watches_room;
+};
+
+struct flow {
+	uint64_t hash;
+	struct vnt_flow tuple;
+	bool known;
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint32_t variants; /* the newest, or NO_VARIANT */
+	uint32_t longest;  /* full variant of most probes, or NO_VARIANT */
+};
+
+/* All zero holds no flows. */
+struct flows {
+	struct flow *flows;
+	size_t count;
+	size_t room;
+	struct variant *variants;
+	size_t nvariants;
+	size_t variants_room;
+	struct paths paths;
+	struct map by_hash;    /* -> flow */
+	struct map by_variant; /* flow and path -> variant */
+};
+
+int flows_name(struct flows *flows,
+	       const struct flow_row *row); /* the 5-tuple; the first one stays */
+
+/* Index of the flow, added if it is new; MAP_NONE if there is no memory. */
+uint32_t flows_find(struct flows *flows, uint64_t hash);
+
+/* Counts one packet of the flow, seen `n` times. */
+void flows_count(struct flows *flows, uint32_t flow, uint32_t length, const struct sighting *seen,
+		 size_t n);
+
+/* The journey of one packet, no probe twice, n > 0. `until` as in struct watch. 0 or -ENOMEM. */
+int flows_journey(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
+		  const struct epochs *epochs, uint32_t until);
+void flows_release(struct flows *flows);
+
+#endif

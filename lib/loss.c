@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "loss.h"
+
+#include "array.h"
+
+#define NOT_SEEN UINT32_MAX
+
+static uint64_t pair_key(uint16_t from, uint16_t to)
+{
+	return (uint64_t)from << 16 | to;
+}
+
+static int loss_add_row(struct loss *loss, uint16_t from, uint16_t to)
+{
+	int err;
+
+	if (map_find(&loss->by_pair, pair_key(from, to)) != MAP_NONE)
+		return 0;
+	err = array_reserve(&loss->rows, &loss->room, loss->count + 1, sizeof(*loss->rows));
+	if (!err)
+		err = map_add(&loss->by_pair, pair_key(from, to), loss->count);
+	if (!err)
+		loss->rows[loss->count++] = (struct loss_report){.from = from, .to = to};
+	return err;
+}
+
+int loss_open(struct loss *loss, const struct stats *stats, const struct path_report *paths,
+	      size_t npaths)
+{
+	size_t probes = stats->info->nprobes + 1;
+	int err = 0;
+
+	*loss = (struct loss){.stats = stats};
+	loss->probes = calloc(probes, sizeof(*loss->probes));
+	loss->sightings = calloc(probes, sizeof(*loss->sightings));
+	loss->scratch = calloc(probes, sizeof(*loss->scratch));
+	if (!loss->probes || !loss->sightings || !loss->scratch)
+		err = -ENOMEM;
+	for (size_t i = 0; i < npaths && !err; i++) {
+		for (size_t k = 1; k < paths[i].nprobes && !err; k++)
+			err = loss_add_row(loss, paths[i].probes[k - 1], paths[i].probes[k]);
+	}
+	if (err)
+		loss_release(loss);
+	return err;
+}
+
+/* The full variant whose packets these are too: of those that contain it the one with most, the
+ * oldest of equals. */
+static const struct variant *flow_owner(const struct flows *flows, const struct flow *flow,
+					const struct variant *part)
+{
+	const struct variant *owner = NULL;
+
+	if (part->full)
+		return part;
+	for (uint32_t i = flow->variants; i != NO_VARIANT; i = flows->variants[i].next) {
+		const struct variant *whole = &flows->variants[i];
+
+		if (whole->full && (!owner || whole->count >= owner->count) &&
+		    paths_contains(&flows->paths, whole->path, part->path))
+			owner = whole;
+	}
+	return owner;
+}
+
+/* Packets of the variant that the probe would have seen at the time of that sighting or later. */
+static uint64_t variant_watched(const struct variant *variant, const struct epochs *epochs,
+				uint32_t sighting, uint16_t probe)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < variant->nwatches; i++) {
+		const struct watch *watch = &variant->watches[i];
+
+		if (sighting >= watch->begin && sighting < watch->end &&
+		    epochs_observed(epochs, probe, watch->from, watch->until))
+			count += watch->count;
+	}
+	return count;
+}
+
+/* What became of the variant's packets between the `from`th and the `to`th probe of its path. */
+static struct passage loss_passage(const struct loss *loss, const struct variant *variant,
+				   size_t from, size_t to)
+{
+	if (loss->sightings[from] == NOT_SEEN)
+		return (struct passage){0, 0};
+	if (loss->sightings[to] != NOT_SEEN)
+		return (struct passage){variant->count, variant->count};
+	return (struct passage){variant_watched(variant, loss->stats->epochs, loss->sightings[from],
+						loss->probes[to]),
+				0};
+}
+
+static void loss_variant(struct loss *loss, const struct variant *owner,
+			 const struct variant *variant, struct passage *ends)
+{
+	const struct paths *paths = &loss->stats->flows.paths;
+	size_t length = paths->paths[owner->path].length;
+	size_t seen = paths->paths[variant->path].length;
+	struct passage passage;
+
+	paths_probes(paths, owner->path, loss->probes);
+	paths_probes(paths, variant->path, loss->scratch);
+	for (size_t i = 0, k = 0; i < length; i++)
+		loss->sightings[i] = k < seen && loss->scratch[k] == loss->probes[i] ? k++
+										     : NOT_SEEN;
+
+	for (size_t i = 1; i < length; i++) {
+		uint64_t key = pair_key(loss->probes[i - 1], loss->probes[i]);
+		struct loss_report *row = &loss->rows[map_find(&loss->by_pair, key)];
+
+		passage = loss_passage(loss, variant, i - 1, i);
+		row->sent += passage.sent;
+		row->received += passage.received;
+	}
+	if (length > 1) {
+		passage = loss_passage(loss, variant, 0, length - 1);
+		ends->sent += passage.sent;
+		ends->received += passage.received;
+	}
+}
+
+void loss_flow(struct loss *loss, const struct flow *flow, struct passage *ends)
+{
+	const struct flows *flows = &loss->stats->flows;
+
+	*ends = (struct passage){0, 0};
+	for (uint32_t i = flow->variants; i != NO_VARIANT; i = flows->variants[i].next) {
+		const struct variant *variant = &flows->variants[i];
+
+		loss_variant(loss, flow_owner(flows, flow, variant), variant, ends);
+	}
+}
+
+/* Events that the ledger says were missed at the probe, or may have been. */
+static double probe_missed(const struct stats *stats, uint16_t probe)
+{
+	return (double)stats->probes[probe].missed +
+	       (double)stats->domains[stats->info->probes[probe].domain].missed_somewhere;
+}
+
+static void loss_ratios(struct loss_report *row, double missed_from, double missed_to)
+{
+	double sent = row->sent, lost;
+
+	row->lost = row->sent - row->received;
+	lost = row->lost;
+	row->ratio = sent > 0 ? lost / sent : 0;
+	sent += missed_from;
+	row->ratio_min = sent > 0 && lost > missed_to ? (lost - missed_to) / sent : 0;
+	row->ratio_max = sent > 0 ? (lost + missed_from) / sent : 0;
+}
+
+void loss_take(struct loss *loss, struct report *report)
+{
+	for (size_t i = 0; i < loss->count; i++) {
+		struct loss_report *row = &loss->rows[i];
+
+		loss_ratios(row, probe_missed(loss->stats, row->from),
+			    probe_missed(loss->stats, row->to));
+	}
+	report->losses = loss->rows;
+	report->nlosses = loss->count;
+	loss->rows = NULL;
+	loss->count = 0;
+}
+
+void loss_release(struct loss *loss)
+{
+	free(loss->rows);
+	free(loss->probes);
+	free(loss->sightings);
+	free(loss->scratch);
+	map_release(&loss->by_pair);
+	*loss = (struct loss){0};
+}

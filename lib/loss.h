@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * loss.h - packets that were seen at one probe of a path, but not at the next (RFC 7680).
+ *
+ * A packet that was not seen because nobody was looking is not lost: it does not count as sent.
+ */
+#ifndef VNT_LOSS_H
+#define VNT_LOSS_H
+
+#include "report.h"
+#include "stats_private.h"
+
+struct passage {
+	uint64_t sent;
+	uint64_t received;
+};
+
+struct loss {
+	const struct stats *stats;
+	struct loss_report *rows;
+	size_t count;
+	size_t room;
+	struct map by_pair; /* both probes -> rows */
+	/* Of the full path at hand: its probes, and which sighting of the variant is at each. */
+	uint16_t *probes;
+	uint32_t *sightings;
+	uint16_t *scratch;
+};
+
+/* One row for every two consecutive probes of the paths, in their order. 0 or -ENOMEM. */
+int loss_open(struct loss *loss, const struct stats *stats, const struct path_report *paths,
+	      size_t npaths);
+
+/* Adds the packets of the flow to the rows; *ends says what became of them from the first probe of
+ * its full paths to the last one. */
+void loss_flow(struct loss *loss, const struct flow *flow, struct passage *ends);
+
+/* Computes the ratios and hands the rows over. */
+void loss_take(struct loss *loss, struct report *report);
+void loss_release(struct loss *loss);
+
+#endif

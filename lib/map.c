@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define MAP_ROOM_MIN 16
+
+/* Free slots hold MAP_NONE: the one a key is in or, if it is in none, belongs in. */
+static struct map_slot *map_slot(const struct map *map, uint64_t key)
+{
+	size_t at = map_hash(0, key);
+
+	for (;; at++) {
+		struct map_slot *slot = &map->slots[at & (map->room - 1)];
+
+		if (slot->value == MAP_NONE || slot->key == key)
+			return slot;
+	}
+}
+
+uint32_t map_find(const struct map *map, uint64_t key)
+{
+	return map->room ? map_slot(map, key)->value : MAP_NONE;
+}
+
+static int map_grow(struct map *map)
+{
+	struct map grown = {.room = map->room ? map->room * 2 : MAP_ROOM_MIN, .count = map->count};
+
+	grown.slots = malloc(grown.room * sizeof(*grown.slots));
+	if (!grown.slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < grown.room; i++)
+		grown.slots[i].value = MAP_NONE;
+	for (size_t i = 0; i < map->room; i++) {
+		if (map->slots[i].value != MAP_NONE)
+			*map_slot(&grown, map->slots[i].key) = map->slots[i];
+	}
+	free(map->slots);
+	*map = grown;
+	return 0;
+}
+
+int map_add(struct map *map, uint64_t key, uint32_t value)
+{
+	int err;
+
+	if (map->count * 2 >= map->room) {
+		err = map_grow(map);
+		if (err)
+			return err;
+	}
+	*map_slot(map, key) = (struct map_slot){.key = key, .value = value};
+	map->count++;
+	return 0;
+}
+
+void map_release(struct map *map)
+{
+	free(map->slots);
+	*map = (struct map){0};
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* merge_input.h - one input of a merge: its batches, and how its numbers become the merge's. */
+#ifndef VNT_MERGE_INPUT_H
+#define VNT_MERGE_INPUT_H
+
+#include "reader.h"
+
+struct merge_input {
+	struct reader *reader;
+	uint16_t *domains;          /* per domain of the input: its index in the merge */
+	uint16_t *probes;           /* per probe of the input: its index in the merge */
+	int64_t shift_ns;           /* added to all its times */
+	struct anchor_row *anchors; /* per domain: the first one, or mono_ns 0 */
+	struct batch *ahead;        /* rows read before their turn; own their rows */
+	size_t nahead;
+	size_t delivered;   /* of `ahead` */
+	struct batch batch; /* events that are being taken; empty at first */
+	size_t at;          /* the next one of them */
+	bool waiting;       /* `batch` was read ahead and has not had its turn */
+	bool ended;
+};
+
+/* Reads until every domain's first anchor or the first event is seen, and keeps what it read. */
+int merge_input_read_ahead(struct merge_input *input);
+
+/* 1: the next batch, as the input has it; events also become the current ones. 0: the end; -errno. */
+int merge_input_next(struct merge_input *input, struct batch *batch);
+
+/* The first input that has neither an event nor ended, or `count`. */
+size_t merge_input_first_empty(const struct merge_input *inputs, size_t count);
+
+/* Time of its next event, on the merge's clock. */
+uint64_t merge_input_time(const struct merge_input *input);
+
+/* Moves events with times up to and with until_ns, at most `room`; returns how many. */
+size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
+			size_t room);
+
+size_t merge_row_size(enum batch_type type);
+
+/* Turns the input's numbers in these rows into the merge's. */
+void merge_input_map_rows(const struct merge_input *input, enum batch_type type, void *rows,
+			  size_t count);
+
+void merge_input_release(struct merge_input *input);
+
+#endif

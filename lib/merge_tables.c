@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "merge.h"
+#include "merge_tables.h"
+
+struct tables {
+	struct trace_info *info;
+	struct merge_input *inputs;
+	bool align_clocks;
+	log_fn log;
+	void *log_context;
+	char *reason;
+};
+
+static bool has_recording(const struct trace_info *info, const uint8_t *recording)
+{
+	for (size_t i = 0; i < info->nprobes; i++)
+		if (memcmp(info->probes[i].recording, recording,
+			   sizeof(info->probes[i].recording)) == 0)
+			return true;
+	return false;
+}
+
+/* Is a recording of `input` also in one of the inputs before it? */
+static int check_twice(const struct tables *tables, size_t input)
+{
+	const struct trace_info *info = reader_info(tables->inputs[input].reader);
+
+	for (size_t before = 0; before < input; before++) {
+		const struct trace_info *other = reader_info(tables->inputs[before].reader);
+
+		for (size_t i = 0; i < info->nprobes; i++) {
+			if (!has_recording(other, info->probes[i].recording))
+				continue;
+			snprintf(tables->reason, MERGE_REASON_MAX,
+				 "'%s' has a recording that is also in '%s'",
+				 reader_name(tables->inputs[input].reader),
+				 reader_name(tables->inputs[before].reader));
+			return -EEXIST;
+		}
+	}
+	return 0;
+}
+
+static bool same_domain(const struct domain *a, const struct domain *b, const char *a_name)
+{
+	return strcmp(a_name, b->name) == 0 && strcmp(a->boot_id, b->boot_id) == 0 &&
+	       a->timens_monotonic_ns == b->timens_monotonic_ns &&
+	       a->timens_boottime_ns == b->timens_boottime_ns;
+}
+
+/* NAME~N in place of NAME, cut where it does not fit. */
+static void number_name(char *to, size_t size, const char *name, unsigned int n)
+{
+	char suffix[16];
+	int length = snprintf(suffix, sizeof(suffix), "~%u", n);
+
+	snprintf(to, size, "%.*s%s", (int)(size - 1 - length), name, suffix);
+}
+
+static bool domain_name_taken(const struct trace_info *info, const char *name)
+{
+	for (size_t i = 0; i < info->ndomains; i++)
+		if (strcmp(info->domains[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool probe_name_taken(const struct trace_info *info, const struct probe *probe)
+{
+	for (size_t i = 0; i < info->nprobes; i++)
+		if (info->probes[i].domain == probe->domain &&
+		    strcmp(info->probes[i].name, probe->name) == 0)
+			return true;
+	return false;
+}
+
+/* Index of the domain in the joined table, or -errno. */
+static int join_domain(const struct tables *tables, const struct domain *domain,
+		       const struct clock_fit *clock)
+{
+	struct trace_info *info = tables->info;
+	struct domain joined = *domain;
+
+	for (unsigned int n = 2;; n++) {
+		for (size_t i = 0; i < info->ndomains; i++)
+			if (same_domain(domain, &info->domains[i], joined.name))
+				return i;
+		if (!domain_name_taken(info, joined.name))
+			break;
+		number_name(joined.name, sizeof(joined.name), domain->name, n);
+	}
+	joined.clock = *clock;
+	return trace_info_add_domain(info, &joined);
+}
+
+static int join_probe(const struct tables *tables, const struct probe *probe, uint16_t domain)
+{
+	struct probe joined = *probe;
+
+	joined.domain = domain;
+	for (unsigned int n = 2; probe_name_taken(tables->info, &joined); n++)
+		number_name(joined.name, sizeof(joined.name), probe->name, n);
+	return trace_info_add_probe(tables->info, &joined);
+}
+
+static void log_clock(const struct tables *tables, const struct domain *domain)
+{
+	static const struct {
+		const char *method;
+		const char *meaning;
+	} rows[] = {
+		{"realtime",
+		 "clock taken from CLOCK_REALTIME, not from packets: times across domains are "
+		 "as good as its synchronization"},
+		{"none", "no clock readings: its times cannot be compared with other domains'"},
+	};
+	char line[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strcmp(domain->clock.method, rows[i].method) != 0)
+			continue;
+		snprintf(line, sizeof(line), "domain '%s': %s", domain->name, rows[i].meaning);
+		tables->log(tables->log_context, line);
+	}
+}
+
+static void place_clock(const struct tables *tables, struct merge_input *input,
+			struct clock_fit *fits)
+{
+	const struct trace_info *info = reader_info(input->reader);
+	const struct clock_input clock = {info->domains, info->ndomains, input->anchors};
+
+	if (tables->align_clocks)
+		input->shift_ns = clock_place(&clock, tables->info->domains, tables->info->ndomains,
+					      &tables->inputs[0].anchors[0], fits);
+	else
+		clock_leave(&clock, reader_info(tables->inputs[0].reader)->domains[0].boot_id,
+			    fits);
+}
+
+static int join_domains(const struct tables *tables, struct merge_input *input)
+{
+	const struct trace_info *info = reader_info(input->reader);
+	struct clock_fit *fits = calloc(info->ndomains + 1, sizeof(*fits));
+	int at = 0;
+
+	if (!fits)
+		return -ENOMEM;
+	place_clock(tables, input, fits);
+	for (size_t i = 0; i < info->ndomains; i++) {
+		size_t before = tables->info->ndomains;
+
+		at = join_domain(tables, &info->domains[i], &fits[i]);
+		if (at < 0)
+			break;
+		input->domains[i] = at;
+		if (tables->align_clocks && tables->info->ndomains > before)
+			log_clock(tables, &tables->info->domains[at]);
+	}
+	free(fits);
+	return at < 0 ? at : 0;
+}
+
+static int join_input(const struct tables *tables, size_t index)
+{
+	struct merge_input *input = &tables->inputs[index];
+	const struct trace_info *info = reader_info(input->reader);
+	int err = check_twice(tables, index);
+
+	if (err)
+		return err;
+	input->domains = calloc(info->ndomains + 1, sizeof(*input->domains));
+	input->probes = calloc(info->nprobes + 1, sizeof(*input->probes));
+	if (!input->domains || !input->probes)
+		return -ENOMEM;
+	err = join_domains(tables, input);
+	for (size_t i = 0; err >= 0 && i < info->nprobes; i++) {
+		const struct probe *probe = &info->probes[i];
+
+		err = join_probe(tables, probe, input->domains[probe->domain]);
+		input->probes[i] = err;
+	}
+	return err < 0 ? err : 0;
+}
+
+int merge_join_tables(struct trace_info *info, struct merge_input *inputs, size_t count,
+		      bool align_clocks, log_fn log, void *log_context, char *reason)
+{
+	const struct tables tables = {info, inputs, align_clocks, log, log_context, reason};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < count; i++)
+		err = join_input(&tables, i);
+	if (err && err != -EEXIST)
+		snprintf(reason, MERGE_REASON_MAX, "cannot join the tables of the inputs: %s",
+			 strerror(-err));
+	return err;
+}

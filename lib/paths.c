@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "paths.h"
+
+#include <stdlib.h>
+
+#include "array.h"
+
+int paths_extend(struct paths *paths, uint32_t from, uint16_t probe, uint32_t *path)
+{
+	uint64_t key = (uint64_t)from << 16 | probe;
+	int err;
+
+	*path = map_find(&paths->children, key);
+	if (*path != MAP_NONE)
+		return 0;
+	err = array_reserve(&paths->paths, &paths->room, paths->count + 1, sizeof(*paths->paths));
+	if (!err)
+		err = map_add(&paths->children, key, paths->count);
+	if (err)
+		return err;
+	*path = paths->count++;
+	paths->paths[*path] = (struct path){
+		.parent = from,
+		.probe = probe,
+		.length = from == PATH_EMPTY ? 1 : paths->paths[from].length + 1,
+	};
+	return 0;
+}
+
+bool paths_contains(const struct paths *paths, uint32_t whole, uint32_t part)
+{
+	const struct path *table = paths->paths;
+
+	while (whole != PATH_EMPTY && part != PATH_EMPTY) {
+		if (table[whole].probe == table[part].probe)
+			part = table[part].parent;
+		whole = table[whole].parent;
+	}
+	return part == PATH_EMPTY;
+}
+
+void paths_probes(const struct paths *paths, uint32_t path, uint16_t *probes)
+{
+	for (; path != PATH_EMPTY; path = paths->paths[path].parent)
+		probes[paths->paths[path].length - 1] = paths->paths[path].probe;
+}
+
+void paths_release(struct paths *paths)
+{
+	free(paths->paths);
+	map_release(&paths->children);
+	*paths = (struct paths){0};
+}

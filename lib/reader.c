@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+
+#include "codec.h"
+#include "columns.h"
+#include "header.h"
+#include "reader.h"
+#include "rows.h"
+#include "scan.h"
+
+struct buffer {
+	void *bytes;
+	size_t size;
+};
+
+struct reader {
+	struct scan *scan;
+	struct decoder *decoder;
+	struct trace_info info;
+	struct buffer raw;
+	struct buffer rows;
+	uint64_t position;     /* events read or known to be missing */
+	uint64_t watermark_ns; /* the time of the last of them */
+	uint64_t last_ns;      /* of the events handed out */
+	struct loss_row missing;
+	struct loss_row loss; /* `missing`, as it was handed out */
+	struct batch held;    /* what came behind it */
+	bool holding;
+};
+
+static int buffer_reserve(struct buffer *buffer, size_t size)
+{
+	if (size <= buffer->size)
+		return 0;
+	free(buffer->bytes);
+	buffer->bytes = malloc(size);
+	buffer->size = buffer->bytes ? size : 0;
+	return buffer->bytes ? 0 : -ENOMEM;
+}
+
+/* Lets *payload point to block->raw decompressed bytes. */
+static int reader_unpack(struct reader *reader, const struct vnt_block *block,
+			 const uint8_t **payload)
+{
+	const struct codec *codec = codec_find(block->codec);
+	int err;
+
+	if (!codec)
+		return -EBADMSG;
+	if (!codec->decompress)
+		return block->stored == block->raw ? 0 : -EBADMSG;
+	err = buffer_reserve(&reader->raw, block->raw);
+	if (!err)
+		err = codec->decompress(*payload, block->stored, reader->raw.bytes, block->raw);
+	*payload = reader->raw.bytes;
+	return err;
+}
+
+static int reader_events(struct reader *reader, const struct vnt_block *block,
+			 const uint8_t *payload, struct batch *batch)
+{
+	int err;
+
+	if (block->first_ns < reader->last_ns)
+		return -EBADMSG;
+	err = buffer_reserve(&reader->rows, block->rows * sizeof(struct vnt_event));
+	if (!err)
+		err = decoder_run(reader->decoder, payload, block->raw, block, reader->info.nprobes,
+				  reader->rows.bytes);
+	if (err)
+		return err;
+	reader->last_ns = block->last_ns;
+	batch->type = BATCH_EVENTS;
+	return 0;
+}
+
+static int reader_rows(struct reader *reader, const struct row_type *type,
+		       const struct vnt_block *block, const uint8_t *payload, struct batch *batch)
+{
+	int err = buffer_reserve(&reader->rows, block->rows * type->words * sizeof(uint64_t));
+
+	if (!err)
+		err = rows_decode(type, payload, block->raw, block->rows, reader->rows.bytes);
+	if (err)
+		return err;
+	if (!rows_valid(type, reader->rows.bytes, block->rows, reader->info.ndomains,
+			reader->info.nprobes))
+		return -EBADMSG;
+	batch->type = type->batch;
+	return 0;
+}
+
+/* 0, with an empty *batch if the block has nothing to hand out. */
+static int reader_decode(struct reader *reader, const struct vnt_block *block,
+			 const uint8_t *payload, struct batch *batch)
+{
+	const struct row_type *type = row_type_of_block(block->type);
+	int err;
+
+	batch->count = 0;
+	if (!payload || block->major > BLOCK_MAJOR)
+		return -EBADMSG;
+	if (block->type != BLOCK_EVENTS && !type)
+		return 0;
+	err = reader_unpack(reader, block, &payload);
+	if (err || !block->rows)
+		return err;
+	if (type)
+		err = reader_rows(reader, type, block, payload, batch);
+	else
+		err = reader_events(reader, block, payload, batch);
+	if (err)
+		return err;
+	batch->count = block->rows;
+	batch->rows = reader->rows.bytes;
+	return 0;
+}
+
+/* What its header alone can say against a block. */
+static bool reader_plausible(const struct reader *reader, const struct vnt_block *block)
+{
+	bool counted = block->type == BLOCK_EVENTS || row_type_of_block(block->type);
+
+	return block->position >= reader->position && block->position <= UINT64_MAX - BLOCK_ROWS &&
+	       block->first_ns <= block->last_ns && (!counted || block->rows <= BLOCK_ROWS);
+}
+
+static void reader_miss(struct reader *reader, uint64_t position, uint64_t until_ns)
+{
+	struct loss_row *missing = &reader->missing;
+
+	if (position == reader->position)
+		return;
+	if (!missing->count)
+		missing->first_ns = reader->watermark_ns;
+	missing->last_ns = until_ns > missing->first_ns ? until_ns : missing->first_ns;
+	missing->count += position - reader->position;
+	reader->position = position;
+}
+
+/* Follows the count of events that every header carries. */
+static void reader_count(struct reader *reader, const struct vnt_block *block, bool usable)
+{
+	uint64_t end = block->position + (block->type == BLOCK_EVENTS ? block->rows : 0);
+
+	if (!reader->position) /* nothing says when the first events were */
+		reader->watermark_ns = block->first_ns;
+	reader_miss(reader, block->position, block->first_ns);
+	reader->watermark_ns = block->first_ns;
+	if (!usable)
+		reader_miss(reader, end, block->last_ns);
+	reader->position = end;
+	reader->watermark_ns = block->last_ns;
+}
+
+static void reader_take_loss(struct reader *reader, struct batch *batch)
+{
+	reader->loss = reader->missing;
+	reader->loss.probe = ANY_PROBE;
+	reader->loss.cause = LOSS_DAMAGED_FILE;
+	reader->missing = (struct loss_row){0};
+	*batch = (struct batch){.type = BATCH_LOSSES, .count = 1, .losses = &reader->loss};
+}
+
+int reader_next(struct reader *reader, struct batch *batch)
+{
+	const uint8_t *payload;
+	struct vnt_block block;
+	int err;
+
+	if (reader->holding) {
+		reader->holding = false;
+		*batch = reader->held;
+		return 1;
+	}
+	while ((err = scan_next(reader->scan, &block, &payload)) > 0) {
+		bool plausible = reader_plausible(reader, &block);
+
+		err = plausible ? reader_decode(reader, &block, payload, batch) : -EBADMSG;
+		if (err == -ENOMEM)
+			return err;
+		if (plausible)
+			reader_count(reader, &block, !err);
+		if (err) {
+			scan_reject(reader->scan);
+			continue;
+		}
+		scan_accept(reader->scan);
+		if (!batch->count)
+			continue;
+		if (reader->missing.count) {
+			reader->held = *batch;
+			reader->holding = true;
+			reader_take_loss(reader, batch);
+		}
+		return 1;
+	}
+	if (err || !reader->missing.count)
+		return err;
+	reader_take_loss(reader, batch);
+	return 1;
+}
+
+/* Finds the first intact copy of the header. */
+static int reader_header(struct reader *reader)
+{
+	const uint8_t *payload;
+	struct vnt_block block;
+	int err;
+
+	while ((err = scan_next(reader->scan, &block, &payload)) > 0) {
+		if (block.type == BLOCK_HEADER && block.major > BLOCK_MAJOR)
+			return -EPROTONOSUPPORT;
+		err = -EBADMSG;
+		if (block.type == BLOCK_HEADER && payload)
+			err = reader_unpack(reader, &block, &payload);
+		if (!err)
+			err = header_decode(payload, block.raw, &reader->info);
+		if (err == -ENOMEM)
+			return err;
+		if (!err) {
+			scan_lock(reader->scan, block.tag);
+			scan_accept(reader->scan);
+			return 0;
+		}
+		scan_reject(reader->scan);
+	}
+	if (err < 0)
+		return err;
+	if (!scan_offset(reader->scan))
+		return -ENODATA;
+	return scan_is_trace(reader->scan) ? -EBADMSG : -EINVAL;
+}
+
+int reader_open(struct reader **out, int fd, const char *name, log_fn log, void *log_context)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+	struct scan *scan;
+	int err = scan_open(&scan, fd, name, log, log_context);
+
+	*out = NULL;
+	if (err || !reader) {
+		scan_close(scan);
+		free(reader);
+		return -ENOMEM;
+	}
+	reader->scan = scan;
+	err = decoder_open(&reader->decoder);
+	if (!err)
+		err = reader_header(reader);
+	if (err)
+		reader_close(reader);
+	else
+		*out = reader;
+	return err;
+}
+
+const struct trace_info *reader_info(const struct reader *reader)
+{
+	return &reader->info;
+}
+
+const char *reader_name(const struct reader *reader)
+{
+	return scan_name(reader->scan);
+}
+
+uint64_t reader_damaged(const struct reader *reader)
+{
+	return scan_damaged(reader->scan);
+}
+
+void reader_close(struct reader *reader)
+{
+	if (!reader)
+		return;
+	scan_close(reader->scan);
+	decoder_close(reader->decoder);
+	trace_info_release(&reader->info);
+	free(reader->raw.bytes);
+	free(reader->rows.bytes);
+	free(reader);
+}

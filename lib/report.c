@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report.h"
+
+#include <stdlib.h>
+
+void report_release(struct report *report)
+{
+	for (size_t i = 0; i < report->npaths; i++) {
+		free(report->paths[i].probes);
+		free(report->paths[i].hops);
+	}
+	free(report->domains);
+	free(report->probes);
+	free(report->paths);
+	free(report->losses);
+	free(report->flows);
+	free(report->cpus);
+	*report = (struct report){0};
+}

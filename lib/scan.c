@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crc32c.h"
+#include "scan.h"
+
+#define BUFFER_MIN (1u << 18)
+#define SEARCH_MAX (sizeof(struct vnt_block) + BLOCK_MAX) /* the second header begins before it */
+
+struct scan {
+	int fd;
+	char *name;
+	log_fn log;
+	void *log_context;
+	uint8_t *buffer;
+	size_t capacity;
+	size_t begin; /* what is not used yet */
+	size_t end;
+	uint64_t offset; /* of `begin` in the file */
+	uint64_t tag;
+	bool locked;
+	bool is_trace;
+	size_t block_size; /* of the block at `begin` */
+	bool incomplete;   /* the file ends inside it */
+	bool skipping;
+	bool truncated; /* skipping began with an incomplete block */
+	uint64_t skipped_from;
+	uint64_t damaged;
+	uint64_t in_vain; /* bytes of payloads looked at for nothing */
+};
+
+int scan_open(struct scan **out, int fd, const char *name, log_fn log, void *log_context)
+{
+	struct scan *scan = calloc(1, sizeof(*scan));
+
+	*out = NULL;
+	if (!scan) {
+		close(fd);
+		return -ENOMEM;
+	}
+	scan->fd = fd;
+	scan->log = log;
+	scan->log_context = log_context;
+	scan->name = strdup(name);
+	scan->capacity = BUFFER_MIN;
+	scan->buffer = malloc(scan->capacity);
+	if (!scan->name || !scan->buffer) {
+		scan_close(scan);
+		return -ENOMEM;
+	}
+	*out = scan;
+	return 0;
+}
+
+void scan_close(struct scan *scan)
+{
+	if (!scan)
+		return;
+	close(scan->fd);
+	free(scan->name);
+	free(scan->buffer);
+	free(scan);
+}
+
+static size_t scan_available(const struct scan *scan)
+{
+	return scan->end - scan->begin;
+}
+
+/* Makes room for `size` bytes from `begin` on. */
+static int scan_reserve(struct scan *scan, size_t size)
+{
+	uint8_t *buffer;
+
+	if (scan->begin + size <= scan->capacity)
+		return 0;
+	memmove(scan->buffer, scan->buffer + scan->begin, scan_available(scan));
+	scan->end -= scan->begin;
+	scan->begin = 0;
+	if (size <= scan->capacity)
+		return 0;
+	buffer = realloc(scan->buffer, size);
+	if (!buffer)
+		return -ENOMEM;
+	scan->buffer = buffer;
+	scan->capacity = size;
+	return 0;
+}
+
+/* Reads until `size` bytes are there or the file ends. */
+static int scan_fill(struct scan *scan, size_t size)
+{
+	int err = scan_reserve(scan, size);
+
+	while (!err && scan_available(scan) < size) {
+		ssize_t got = read(scan->fd, scan->buffer + scan->end, scan->capacity - scan->end);
+
+		if (got < 0)
+			err = -errno;
+		if (got <= 0)
+			break;
+		scan->end += got;
+	}
+	return err;
+}
+
+static void scan_advance(struct scan *scan, size_t bytes)
+{
+	scan->begin += bytes;
+	scan->offset += bytes;
+}
+
+static void scan_skip(struct scan *scan, size_t bytes, bool truncated)
+{
+	if (!scan->skipping) {
+		scan->skipping = true;
+		scan->truncated = truncated;
+		scan->skipped_from = scan->offset;
+	}
+	scan_advance(scan, bytes);
+}
+
+static void scan_end_skip(struct scan *scan, bool at_end)
+{
+	char line[512];
+
+	if (!scan->skipping)
+		return;
+	scan->skipping = false;
+	scan->damaged += scan->offset - scan->skipped_from;
+	snprintf(line, sizeof(line), "%.400s: %s: bytes %" PRIu64 "-%" PRIu64 " skipped",
+		 scan->name, at_end && scan->truncated ? "truncated" : "damaged",
+		 scan->skipped_from, scan->offset - 1);
+	if (scan->log && scan->locked)
+		scan->log(scan->log_context, line);
+}
+
+/* Bytes to the next place where a header may start; not 0. */
+static size_t scan_to_magic(const struct scan *scan)
+{
+	const uint8_t *from = scan->buffer + scan->begin + 1;
+	size_t size = scan_available(scan) - 1;
+	const uint8_t *found = memmem(from, size, BLOCK_MAGIC, strlen(BLOCK_MAGIC));
+
+	if (found)
+		return found - from + 1;
+	return size - strlen(BLOCK_MAGIC) + 2; /* it may begin with the last three */
+}
+
+static bool scan_has_magic(const struct scan *scan)
+{
+	return scan_available(scan) >= strlen(BLOCK_MAGIC) &&
+	       !memcmp(scan->buffer + scan->begin, BLOCK_MAGIC, strlen(BLOCK_MAGIC));
+}
+
+static bool scan_parse(struct scan *scan, struct vnt_block *block)
+{
+	const uint8_t *at = scan->buffer + scan->begin;
+
+	if (!block_parse(block, at) || (scan->locked && block->tag != scan->tag))
+		return false;
+	scan->is_trace = true;
+	return true;
+}
+
+static int scan_finish(struct scan *scan)
+{
+	if (scan_available(scan))
+		scan_skip(scan, scan_available(scan), true);
+	scan_end_skip(scan, true);
+	return 0;
+}
+
+int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payload)
+{
+	const uint8_t *stored;
+	int err;
+
+	for (;;) {
+		err = scan_fill(scan, sizeof(*block));
+		if (err)
+			return err;
+		if (!scan->offset)
+			scan->is_trace = scan_has_magic(scan);
+		if (scan_available(scan) < sizeof(*block))
+			return scan_finish(scan);
+		if (!scan->locked && scan->offset > SEARCH_MAX)
+			return 0;
+		if (scan_parse(scan, block))
+			break;
+		scan_skip(scan, scan_to_magic(scan), false);
+	}
+	scan->block_size = sizeof(*block) + block->stored;
+	err = scan_fill(scan, scan->block_size);
+	if (err)
+		return err;
+	stored = scan->buffer + scan->begin + sizeof(*block);
+	scan->incomplete = scan_available(scan) < scan->block_size;
+	*payload = NULL;
+	if (!scan->incomplete && crc32c(stored, block->stored) == block->payload_crc)
+		*payload = stored;
+	return 1;
+}
+
+void scan_accept(struct scan *scan)
+{
+	scan_end_skip(scan, false);
+	scan_advance(scan, scan->block_size);
+}
+
+/* Valid headers nested in bad payloads could make this quadratic: what was looked at in vain stays
+ * below a multiple of what was read, else the block is skipped whole. */
+void scan_reject(struct scan *scan)
+{
+	size_t size = sizeof(struct vnt_block);
+
+	scan->in_vain += scan->block_size;
+	if (scan->in_vain > 4 * scan->offset + 2 * BLOCK_MAX)
+		size = scan->incomplete ? scan_available(scan) : scan->block_size;
+	scan_skip(scan, size, scan->incomplete);
+}
+
+void scan_lock(struct scan *scan, uint64_t tag)
+{
+	scan->tag = tag;
+	scan->locked = true;
+}
+
+uint64_t scan_offset(const struct scan *scan)
+{
+	return scan->offset;
+}
+
+uint64_t scan_damaged(const struct scan *scan)
+{
+	return scan->damaged;
+}
+
+bool scan_is_trace(const struct scan *scan)
+{
+	return scan->is_trace;
+}
+
+const char *scan_name(const struct scan *scan)
+{
+	return scan->name;
+}

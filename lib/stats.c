@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "stats.h"
+
+#include <stdio.h>
+
+#include "array.h"
+#include "stats_private.h"
+
+static uint64_t add_saturated(uint64_t a, uint64_t b)
+{
+	return a + b < a ? UINT64_MAX : a + b;
+}
+
+/* Finds or adds the row of the probe and CPU. */
+static int stats_cpu(struct stats *stats, uint16_t probe, uint16_t cpu, uint32_t *row)
+{
+	uint64_t key = (uint64_t)probe << 16 | cpu;
+	int err;
+
+	*row = map_find(&stats->by_cpu, key);
+	if (*row != MAP_NONE)
+		return 0;
+	err = array_reserve(&stats->cpus, &stats->cpus_room, stats->ncpus + 1,
+			    sizeof(*stats->cpus));
+	if (!err)
+		err = map_add(&stats->by_cpu, key, stats->ncpus);
+	if (err)
+		return err;
+	*row = stats->ncpus++;
+	stats->cpus[*row] = (struct cpu_report){.probe = probe, .cpu = cpu};
+	return 0;
+}
+
+/* A domain's first event is the first of one of its probes. */
+static int stats_first_event(struct stats *stats, const struct vnt_event *event)
+{
+	uint16_t domain = stats->info->probes[event->probe].domain;
+	struct probe_count *probe = &stats->probes[event->probe];
+
+	probe->first_ns = event->time_ns;
+	probe->last_ns = event->time_ns;
+	if (!stats->domains[domain].seen) {
+		stats->domains[domain].seen = true;
+		return epochs_domain(stats->epochs, domain, event->time_ns);
+	}
+	return 0;
+}
+
+static int stats_event(struct stats *stats, const struct vnt_event *event)
+{
+	struct probe_count *probe = &stats->probes[event->probe];
+	int err = 0;
+
+	if (!probe->events)
+		err = stats_first_event(stats, event);
+	if (!err && (!probe->events || stats->cpus[probe->cpu_row].cpu != event->cpu))
+		err = stats_cpu(stats, event->probe, event->cpu, &probe->cpu_row);
+	if (err)
+		return err;
+	stats->cpus[probe->cpu_row].events++;
+	probe->events++;
+	probe->bytes += event->length;
+	if (event->time_ns > probe->last_ns)
+		probe->last_ns = event->time_ns;
+	return 0;
+}
+
+static int stats_events(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = stats_event(stats, &batch->events[i]);
+	return err ? err : join_push(stats->join, batch->events, batch->count);
+}
+
+/*
+ * Identical packets, one behind the other: how many sightings each of them has. If all went the
+ * whole of the flow's longest path before the next one set out, order tells them apart; in any
+ * other case all `n` sightings are taken as one packet's.
+ */
+static size_t stats_pass(const struct stats *stats, const struct flow *flow,
+			 const struct sighting *seen, size_t n)
+{
+	const struct path *paths = stats->flows.paths.paths;
+	uint32_t whole, at = PATH_EMPTY;
+
+	if (flow->longest == NO_VARIANT)
+		return n;
+	whole = stats->flows.variants[flow->longest].path;
+	if (paths[whole].length < 2 || n % paths[whole].length)
+		return n;
+	for (size_t i = n; i-- > 0; at = paths[at].parent) {
+		if (at == PATH_EMPTY)
+			at = whole;
+		if (seen[i].probe != paths[at].probe)
+			return n;
+	}
+	return paths[whole].length;
+}
+
+static int stats_packet(struct stats *stats, uint32_t flow, uint32_t length,
+			const struct sighting *seen, size_t n)
+{
+	uint64_t last_ns = seen[n - 1].time_ns, watched_ns;
+	bool twice = false;
+
+	stats->observed++;
+	for (size_t i = 0; i < n; i++) {
+		struct probe_count *probe = &stats->probes[seen[i].probe];
+
+		if (probe->last_packet == stats->observed) {
+			twice = true;
+		} else {
+			probe->last_packet = stats->observed;
+			probe->packets++;
+		}
+	}
+	flows_count(&stats->flows, flow, length, seen, n);
+	if (last_ns - seen[0].time_ns > stats->longest_ns)
+		stats->longest_ns = last_ns - seen[0].time_ns;
+	if (twice) {
+		stats->ambiguous++;
+		return 0;
+	}
+	/* Whoever observed less than that longer might have seen the packet otherwise. */
+	watched_ns = add_saturated(last_ns, stats->longest_ns);
+	return flows_journey(&stats->flows, flow, seen, n, stats->epochs,
+			     watched_ns ? epochs_until(stats->epochs, watched_ns - 1) : 0);
+}
+
+static int stats_journey(void *context, const struct journey *journey)
+{
+	const struct sighting *seen = journey_sightings(journey);
+	struct stats *stats = context;
+	uint32_t flow = flows_find(&stats->flows, journey->flow);
+	size_t pass;
+	int err = 0;
+
+	if (flow == MAP_NONE)
+		return -ENOMEM;
+	pass = stats_pass(stats, &stats->flows.flows[flow], seen, journey->count);
+	for (size_t at = 0; at < journey->count && !err; at += pass)
+		err = stats_packet(stats, flow, journey->length, seen + at, pass);
+	return err;
+}
+
+static int stats_flows(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = flows_name(&stats->flows, &batch->flows[i]);
+	return err;
+}
+
+static int stats_losses(struct stats *stats, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct loss_row *row = &batch->losses[i];
+		struct domain_count *domain = &stats->domains[row->domain];
+		uint64_t *missed = row->probe == ANY_PROBE ? &domain->missed_somewhere
+							   : &stats->probes[row->probe].missed;
+
+		*missed = add_saturated(*missed, row->count);
+		domain->missed = add_saturated(domain->missed, row->count);
+	}
+	return 0;
+}
+
+static int stats_epochs(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = epochs_probe(stats->epochs, &batch->epochs[i]);
+	return err;
+}
+
+static int stats_cost(struct stats *stats, const struct cost_row *row)
+{
+	uint64_t key = map_hash(map_hash(0, row->recording), row->domain);
+	uint32_t index = map_find(&stats->by_recording, key);
+	int err;
+
+	if (index == MAP_NONE) {
+		err = array_reserve(&stats->costs, &stats->costs_room, stats->ncosts + 1,
+				    sizeof(*stats->costs));
+		if (!err)
+			err = map_add(&stats->by_recording, key, stats->ncosts);
+		if (err)
+			return err;
+		index = stats->ncosts++;
+	}
+	stats->costs[index] = *row;
+	return 0;
+}
+
+static int stats_costs(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = stats_cost(stats, &batch->costs[i]);
+	return err;
+}
+
+static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct batch *batch) = {
+	[BATCH_EVENTS] = stats_events, [BATCH_FLOWS] = stats_flows, [BATCH_LOSSES] = stats_losses,
+	[BATCH_EPOCHS] = stats_epochs, [BATCH_COSTS] = stats_costs,
+};
+
+int stats_put(struct stats *stats, const struct batch *batch)
+{
+	if (batch->type >= BATCH_TYPES || !stats_batches[batch->type])
+		return 0;
+	return stats_batches[batch->type](stats, batch);
+}
+
+int stats_open(struct stats **stats, const struct trace_info *info, uint64_t horizon_ns)
+{
+	struct stats *s = calloc(1, sizeof(*s));
+	int err = -ENOMEM;
+
+	*stats = NULL;
+	if (!s)
+		return -ENOMEM;
+	s->info = info;
+	s->names = calloc(info->nprobes + 1, sizeof(*s->names));
+	s->probes = calloc(info->nprobes + 1, sizeof(*s->probes));
+	s->domains = calloc(info->ndomains + 1, sizeof(*s->domains));
+	if (!s->names || !s->probes || !s->domains)
+		goto out;
+	for (size_t i = 0; i < info->nprobes; i++)
+		snprintf(s->names[i], sizeof(s->names[i]), "%s/%s",
+			 info->domains[info->probes[i].domain].name, info->probes[i].name);
+	err = epochs_open(&s->epochs, info);
+	if (!err)
+		err = join_open(&s->join, horizon_ns, stats_journey, s);
+out:
+	if (err)
+		stats_close(s);
+	else
+		*stats = s;
+	return err;
+}
+
+void stats_close(struct stats *stats)
+{
+	if (!stats)
+		return;
+	join_close(stats->join);
+	epochs_close(stats->epochs);
+	flows_release(&stats->flows);
+	map_release(&stats->by_cpu);
+	map_release(&stats->by_recording);
+	free(stats->names);
+	free(stats->probes);
+	free(stats->domains);
+	free(stats->cpus);
+	free(stats->costs);
+	free(stats);
+}

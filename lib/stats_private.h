@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* stats_private.h - what stats.c gathers and stats_report.c and loss.c read. */
+#ifndef VNT_STATS_PRIVATE_H
+#define VNT_STATS_PRIVATE_H
+
+#include "flows.h"
+#include "stats.h"
+
+#define FULL_NAME_MAX (sizeof(((struct domain *)0)->name) + sizeof(((struct probe *)0)->name))
+
+struct probe_count {
+	uint64_t events;
+	uint64_t bytes;
+	uint64_t packets;
+	uint64_t last_packet; /* number of the packet seen last; they count from 1 */
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint64_t missed;  /* by the tracer itself, as the ledger says of this probe */
+	uint32_t cpu_row; /* where its last event was counted */
+};
+
+struct domain_count {
+	bool seen;
+	uint64_t missed;           /* all ledger rows of the domain */
+	uint64_t missed_somewhere; /* those that name no probe */
+};
+
+struct stats {
+	const struct trace_info *info;
+	char (*names)[FULL_NAME_MAX]; /* of probes: "domain/probe" */
+	struct probe_count *probes;
+	struct domain_count *domains;
+	struct cpu_report *cpus;
+	size_t ncpus;
+	size_t cpus_room;
+	struct map by_cpu; /* probe and cpu -> cpus */
+	struct cost_row *costs;
+	size_t ncosts;
+	size_t costs_room;
+	struct map by_recording; /* hash of domain and recording -> costs */
+	struct join *join;
+	struct epochs *epochs;
+	struct flows flows;
+	uint64_t longest_ns; /* journey so far */
+	uint64_t observed;
+	uint64_t ambiguous;
+};
+
+#endif

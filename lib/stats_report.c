@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "stats.h"
+
+#include "array.h"
+#include "loss.h"
+#include "stats_private.h"
+
+/* Full variants of all flows, summed over those of one path. */
+struct path_sum {
+	uint32_t path;
+	uint64_t packets;
+	struct track *tracks; /* each hop, then end to end; NULL if the path has no hops */
+};
+
+struct path_sums {
+	struct path_sum *sums;
+	size_t count;
+	size_t room;
+	struct map by_path;
+};
+
+static double per_second(double amount, uint64_t first_ns, uint64_t last_ns)
+{
+	return last_ns > first_ns ? amount * 1e9 / (double)(last_ns - first_ns) : 0;
+}
+
+static int report_domains(const struct stats *stats, struct report *report)
+{
+	const struct trace_info *info = stats->info;
+
+	report->domains = calloc(info->ndomains + 1, sizeof(*report->domains));
+	if (!report->domains)
+		return -ENOMEM;
+	report->ndomains = info->ndomains;
+	for (size_t i = 0; i < info->ndomains; i++) {
+		report->domains[i].domain = &info->domains[i];
+		report->domains[i].lost = stats->domains[i].missed;
+	}
+	for (size_t i = 0; i < info->nprobes; i++) {
+		const struct probe_count *probe = &stats->probes[i];
+		struct domain_report *row = &report->domains[info->probes[i].domain];
+
+		if (!probe->events)
+			continue;
+		if (!row->events || probe->first_ns < row->first_ns)
+			row->first_ns = probe->first_ns;
+		if (probe->last_ns > row->last_ns)
+			row->last_ns = probe->last_ns;
+		row->events += probe->events;
+	}
+	return 0;
+}
+
+static int report_probes(const struct stats *stats, struct report *report)
+{
+	const struct trace_info *info = stats->info;
+
+	report->probes = calloc(info->nprobes + 1, sizeof(*report->probes));
+	if (!report->probes)
+		return -ENOMEM;
+	report->nprobes = info->nprobes;
+	for (size_t i = 0; i < info->nprobes; i++) {
+		const struct probe_count *probe = &stats->probes[i];
+
+		report->probes[i] = (struct probe_report){
+			.name = stats->names[i],
+			.domain = info->probes[i].domain,
+			.events = probe->events,
+			.packets = probe->packets,
+			.bytes = probe->bytes,
+			.throughput_bps = per_second(8.0 * (double)probe->bytes, probe->first_ns,
+						     probe->last_ns),
+			.packet_rate =
+				per_second((double)probe->packets, probe->first_ns, probe->last_ns),
+			.lost = probe->missed,
+		};
+	}
+	return 0;
+}
+
+static int compare_cpus(const void *left, const void *right)
+{
+	const struct cpu_report *a = left, *b = right;
+
+	return a->probe != b->probe ? a->probe - b->probe : a->cpu - b->cpu;
+}
+
+static int report_cpus(const struct stats *stats, struct report *report)
+{
+	report->cpus = calloc(stats->ncpus + 1, sizeof(*report->cpus));
+	if (!report->cpus)
+		return -ENOMEM;
+	report->ncpus = stats->ncpus;
+	for (size_t i = 0; i < stats->ncpus; i++)
+		report->cpus[i] = stats->cpus[i];
+	qsort(report->cpus, report->ncpus, sizeof(*report->cpus), compare_cpus);
+	return 0;
+}
+
+static void report_overhead(const struct stats *stats, struct report *report)
+{
+	double run_ns = 0, runs = 0, cpu_ns = 0;
+
+	for (size_t i = 0; i < stats->ncosts; i++) {
+		const struct cost_row *cost = &stats->costs[i];
+
+		report->overhead_events += cost->events;
+		run_ns += (double)cost->run_ns;
+		runs += (double)cost->runs;
+		cpu_ns += (double)cost->tracer_cpu_ns;
+	}
+	report->run_ns_per_event = runs > 0 ? run_ns / runs : 0;
+	report->tracer_cpu_seconds = cpu_ns / 1e9;
+}
+
+static int sums_find(struct path_sums *sums, uint32_t path, size_t length, struct path_sum **sum)
+{
+	uint32_t index = map_find(&sums->by_path, path);
+	struct track *tracks;
+	int err;
+
+	if (index != MAP_NONE) {
+		*sum = &sums->sums[index];
+		return 0;
+	}
+	err = array_reserve(&sums->sums, &sums->room, sums->count + 1, sizeof(*sums->sums));
+	if (!err)
+		err = map_add(&sums->by_path, path, sums->count);
+	if (err)
+		return err;
+	tracks = length > 1 ? calloc(length, sizeof(*tracks)) : NULL;
+	if (length > 1 && !tracks)
+		return -ENOMEM;
+	*sum = &sums->sums[sums->count++];
+	**sum = (struct path_sum){.path = path, .tracks = tracks};
+	return 0;
+}
+
+static int sums_add(struct path_sums *sums, const struct stats *stats,
+		    const struct variant *variant)
+{
+	size_t length = stats->flows.paths.paths[variant->path].length;
+	struct path_sum *sum;
+	int err = sums_find(sums, variant->path, length, &sum);
+
+	if (err)
+		return err;
+	sum->packets += variant->count;
+	for (size_t i = 0; variant->tracks && i < length && !err; i++)
+		err = track_merge(&sum->tracks[i], &variant->tracks[i]);
+	return err;
+}
+
+static void sums_release(struct path_sums *sums, const struct stats *stats)
+{
+	for (size_t i = 0; i < sums->count; i++) {
+		struct path_sum *sum = &sums->sums[i];
+
+		for (size_t k = 0; sum->tracks && k < stats->flows.paths.paths[sum->path].length;
+		     k++)
+			track_release(&sum->tracks[k]);
+		free(sum->tracks);
+	}
+	free(sums->sums);
+	map_release(&sums->by_path);
+}
+
+/* Means are differences of rounded sums of the hops so far: so they add up. */
+static void report_hops(const struct stats *stats, struct path_report *path, struct track *tracks)
+{
+	const struct trace_info *info = stats->info;
+	size_t nhops = path->nprobes - 1;
+	__int128 total = tracks[nhops].hist.sum, sum = 0;
+	int64_t mean = 0;
+
+	track_latency(&tracks[nhops], &path->end_to_end);
+	path->end_to_end.bound_ns = latency_bound(info, path->probes[0], path->probes[nhops]);
+	for (size_t i = 0; i < nhops; i++) {
+		struct hop_report *hop = &path->hops[i];
+
+		hop->from = path->probes[i];
+		hop->to = path->probes[i + 1];
+		hop->cross_domain = info->probes[hop->from].domain != info->probes[hop->to].domain;
+		hop->share = total ? (double)tracks[i].hist.sum / (double)total : 0;
+		track_latency(&tracks[i], &hop->latency);
+		hop->latency.bound_ns = latency_bound(info, hop->from, hop->to);
+		sum += tracks[i].hist.sum;
+		hop->latency.mean_ns = hist_mean(sum, path->packets) - mean;
+		mean += hop->latency.mean_ns;
+	}
+}
+
+static int report_path(const struct stats *stats, const struct path_sum *sum,
+		       struct path_report *path)
+{
+	path->nprobes = stats->flows.paths.paths[sum->path].length;
+	path->packets = sum->packets;
+	path->probes = calloc(path->nprobes, sizeof(*path->probes));
+	path->hops = calloc(path->nprobes, sizeof(*path->hops));
+	if (!path->probes || !path->hops)
+		return -ENOMEM;
+	paths_probes(&stats->flows.paths, sum->path, path->probes);
+	if (sum->tracks)
+		report_hops(stats, path, sum->tracks);
+	return 0;
+}
+
+static int compare_paths(const void *left, const void *right)
+{
+	const struct path_report *a = left, *b = right;
+
+	if (a->packets != b->packets)
+		return a->packets > b->packets ? -1 : 1;
+	for (size_t i = 0; i < a->nprobes && i < b->nprobes; i++) {
+		if (a->probes[i] != b->probes[i])
+			return a->probes[i] - b->probes[i];
+	}
+	return (a->nprobes > b->nprobes) - (a->nprobes < b->nprobes);
+}
+
+static int report_paths(const struct stats *stats, struct report *report)
+{
+	struct path_sums sums = {0};
+	int err = 0;
+
+	report->observed = stats->observed;
+	report->ambiguous = stats->ambiguous;
+	for (size_t i = 0; i < stats->flows.nvariants && !err; i++) {
+		const struct variant *variant = &stats->flows.variants[i];
+
+		*(variant->full ? &report->complete : &report->partial) += variant->count;
+		if (variant->full)
+			err = sums_add(&sums, stats, variant);
+	}
+	report->paths = calloc(sums.count + 1, sizeof(*report->paths));
+	if (!report->paths)
+		err = -ENOMEM;
+	while (report->npaths < sums.count && !err) {
+		err = report_path(stats, &sums.sums[report->npaths],
+				  &report->paths[report->npaths]);
+		report->npaths++;
+	}
+	sums_release(&sums, stats);
+	if (!err)
+		qsort(report->paths, report->npaths, sizeof(*report->paths), compare_paths);
+	return err;
+}
+
+/* End to end on the path that most of the flow's packets went, of those that have hops. */
+static void report_flow_latency(const struct stats *stats, const struct flow *flow,
+				struct latency *latency)
+{
+	const struct path *paths = stats->flows.paths.paths;
+	const struct variant *most = NULL;
+	uint32_t first;
+
+	for (uint32_t i = flow->variants; i != NO_VARIANT; i = stats->flows.variants[i].next) {
+		const struct variant *variant = &stats->flows.variants[i];
+
+		if (variant->tracks && (!most || variant->count >= most->count))
+			most = variant;
+	}
+	if (!most)
+		return;
+	for (first = most->path; paths[first].parent != PATH_EMPTY;)
+		first = paths[first].parent;
+	track_latency(&most->tracks[paths[most->path].length - 1], latency);
+	latency->bound_ns = latency_bound(stats->info, paths[first].probe, paths[most->path].probe);
+}
+
+static int compare_flows(const void *left, const void *right)
+{
+	const struct flow_report *a = left, *b = right;
+
+	if (a->bytes != b->bytes)
+		return a->bytes > b->bytes ? -1 : 1;
+	return (a->hash > b->hash) - (a->hash < b->hash);
+}
+
+/* Also adds up the losses, which belong to flows and are reported by probes. */
+static int report_flows(const struct stats *stats, struct report *report)
+{
+	struct loss loss;
+	int err;
+
+	report->flows = calloc(stats->flows.count + 1, sizeof(*report->flows));
+	if (!report->flows)
+		return -ENOMEM;
+	err = loss_open(&loss, stats, report->paths, report->npaths);
+	if (err)
+		return err;
+	for (size_t i = 0; i < stats->flows.count; i++) {
+		const struct flow *flow = &stats->flows.flows[i];
+		struct flow_report *row = &report->flows[report->nflows];
+		struct passage ends;
+
+		if (!flow->packets)
+			continue;
+		loss_flow(&loss, flow, &ends);
+		row->flow = flow->tuple;
+		row->hash = flow->hash;
+		row->known = flow->known;
+		row->packets = flow->packets;
+		row->bytes = flow->bytes;
+		row->throughput_bps =
+			per_second(8.0 * (double)flow->bytes, flow->first_ns, flow->last_ns);
+		row->loss_ratio =
+			ends.sent ? (double)(ends.sent - ends.received) / (double)ends.sent : 0;
+		report_flow_latency(stats, flow, &row->latency);
+		report->nflows++;
+	}
+	loss_take(&loss, report);
+	loss_release(&loss);
+	qsort(report->flows, report->nflows, sizeof(*report->flows), compare_flows);
+	return 0;
+}
+
+int stats_report(struct stats *stats, struct report *report)
+{
+	static int (*const parts[])(const struct stats *stats, struct report *report) = {
+		report_domains, report_probes, report_cpus, report_paths, report_flows,
+	};
+	int err = join_flush(stats->join);
+
+	*report = (struct report){0};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
+		err = parts[i](stats, report);
+	if (!err)
+		report_overhead(stats, report);
+	else
+		report_release(report);
+	return err;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "codec.h"
+#include "columns.h"
+#include "header.h"
+#include "rows.h"
+#include "writer.h"
+
+#define PAYLOAD_MAX (COLUMNS_MAX > ROWS_MAX ? COLUMNS_MAX : ROWS_MAX)
+
+struct writer {
+	int fd;
+	int error; /* the first one; nothing is written after it */
+	uint64_t bytes;
+	uint64_t events;
+	uint64_t last_ns; /* of the events put so far */
+	uint64_t tag;
+	size_t ndomains;
+	size_t nprobes;
+	struct encoder *encoder;
+	uint8_t *raw; /* both PAYLOAD_MAX, touched only as far as a block needs */
+	uint8_t *packed;
+};
+
+static void vector_advance(struct iovec *vector, size_t bytes)
+{
+	for (int i = 0; i < 2; i++) {
+		size_t part = bytes < vector[i].iov_len ? bytes : vector[i].iov_len;
+
+		vector[i].iov_base = (uint8_t *)vector[i].iov_base + part;
+		vector[i].iov_len -= part;
+		bytes -= part;
+	}
+}
+
+/* Takes back the part of a block that was written. The position tells where it ends, also if the
+ * file was opened for appending. */
+static void writer_undo(struct writer *writer, size_t bytes)
+{
+	off_t end = lseek(writer->fd, 0, SEEK_CUR);
+	struct stat st;
+
+	if (!bytes || end < (off_t)bytes || fstat(writer->fd, &st) || !S_ISREG(st.st_mode))
+		return;
+	if (!ftruncate(writer->fd, end - bytes))
+		lseek(writer->fd, end - bytes, SEEK_SET);
+}
+
+static int writer_write(struct writer *writer, struct iovec *vector)
+{
+	size_t done = 0;
+
+	while (vector[0].iov_len + vector[1].iov_len) {
+		ssize_t got = writev(writer->fd, vector, 2);
+
+		if (got >= 0) {
+			vector_advance(vector, got);
+			done += got;
+		} else if (errno == EAGAIN) { /* a pipe shared with a program that wants it so */
+			poll(&(struct pollfd){.fd = writer->fd, .events = POLLOUT}, 1, -1);
+		} else if (errno != EINTR) {
+			writer->error = -errno;
+			writer_undo(writer, done);
+			return writer->error;
+		}
+	}
+	writer->bytes += done;
+	return 0;
+}
+
+/* Seals and writes a block of which type, raw, rows, first_ns and last_ns are set. */
+static int writer_block(struct writer *writer, struct vnt_block *block, const uint8_t *payload)
+{
+	block->codec = CODEC_NONE;
+	block->stored = block->raw;
+	if (block->type != BLOCK_HEADER) { /* which stays readable without any codec */
+		size_t packed = codec_find(CODEC_LZ4)->compress(payload, block->raw, writer->packed,
+								block->raw - 1);
+
+		if (packed) {
+			block->codec = CODEC_LZ4;
+			block->stored = packed;
+			payload = writer->packed;
+		}
+	}
+	block->watermark_ns = block->last_ns;
+	block->position = writer->events;
+	block->tag = writer->tag;
+
+	struct iovec vector[2] = {
+		{.iov_base = block, .iov_len = sizeof(*block)},
+		{.iov_base = (void *)payload, .iov_len = block->stored},
+	};
+
+	block_seal(block, payload);
+	return writer_write(writer, vector);
+}
+
+static int writer_put_events(struct writer *writer, const struct vnt_event *events, size_t count)
+{
+	struct vnt_block block = {
+		.type = BLOCK_EVENTS,
+		.rows = count,
+		.first_ns = events[0].time_ns,
+		.last_ns = events[count - 1].time_ns,
+		.raw = encoder_run(writer->encoder, events, count, writer->raw),
+	};
+	int err = writer_block(writer, &block, writer->raw);
+
+	if (err)
+		return err;
+	writer->events += count;
+	writer->last_ns = events[count - 1].time_ns;
+	return 0;
+}
+
+static int writer_put_rows(struct writer *writer, const struct row_type *type, const void *rows,
+			   size_t count)
+{
+	struct vnt_block block = {
+		.type = type->block,
+		.rows = count,
+		.first_ns = writer->last_ns,
+		.last_ns = writer->last_ns,
+		.raw = rows_encode(type, rows, count, writer->raw),
+	};
+
+	return writer_block(writer, &block, writer->raw);
+}
+
+static int writer_put_header(struct writer *writer, const struct trace_info *info)
+{
+	uint8_t *payload = NULL;
+	size_t size;
+	int err = header_encode(info, &payload, &size);
+
+	for (int copy = 0; !err && copy < 2; copy++) {
+		struct vnt_block block = {.type = BLOCK_HEADER, .raw = size};
+
+		err = writer_block(writer, &block, payload);
+	}
+	free(payload);
+	return err;
+}
+
+int writer_open(struct writer **out, int fd, const struct trace_info *info)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	int err = -ENOMEM;
+
+	*out = NULL;
+	if (!writer)
+		return err;
+	writer->fd = fd;
+	writer->ndomains = info->ndomains;
+	writer->nprobes = info->nprobes;
+	writer->raw = malloc(PAYLOAD_MAX);
+	writer->packed = malloc(PAYLOAD_MAX);
+	if (!writer->raw || !writer->packed)
+		goto out;
+	err = encoder_open(&writer->encoder);
+	if (err)
+		goto out;
+	if (getrandom(&writer->tag, sizeof(writer->tag), 0) != sizeof(writer->tag)) {
+		err = -errno;
+		goto out;
+	}
+	err = writer_put_header(writer, info);
+out:
+	if (err)
+		writer_close(writer);
+	else
+		*out = writer;
+	return err;
+}
+
+static bool events_valid(const struct writer *writer, const struct vnt_event *events, size_t count)
+{
+	uint64_t time_ns = writer->last_ns;
+
+	for (size_t i = 0; i < count; i++) {
+		if (events[i].time_ns < time_ns || events[i].probe >= writer->nprobes)
+			return false;
+		time_ns = events[i].time_ns;
+	}
+	return true;
+}
+
+int writer_put(struct writer *writer, const struct batch *batch)
+{
+	const struct row_type *type = row_type_of_batch(batch->type);
+	int err = writer->error;
+
+	if (batch->type == BATCH_EVENTS) {
+		if (!events_valid(writer, batch->events, batch->count))
+			return -EINVAL;
+	} else if (!type || !rows_valid(type, batch->rows, batch->count, writer->ndomains,
+					writer->nprobes)) {
+		return -EINVAL;
+	}
+	for (size_t i = 0; !err && i < batch->count; i += BLOCK_ROWS) {
+		size_t count = batch->count - i < BLOCK_ROWS ? batch->count - i : BLOCK_ROWS;
+
+		if (!type)
+			err = writer_put_events(writer, &batch->events[i], count);
+		else
+			err = writer_put_rows(writer, type,
+					      (const uint64_t *)batch->rows + i * type->words,
+					      count);
+	}
+	return err;
+}
+
+uint64_t writer_bytes(const struct writer *writer)
+{
+	return writer->bytes;
+}
+
+uint64_t writer_events(const struct writer *writer)
+{
+	return writer->events;
+}
+
+void writer_close(struct writer *writer)
+{
+	if (!writer)
+		return;
+	encoder_close(writer->encoder);
+	free(writer->raw);
+	free(writer->packed);
+	free(writer);
+}

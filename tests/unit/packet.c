@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Packet IDs of real packets. tests/data/routed-{before,after}.pcap are the two sides of one router:
+ * ping, TCP and UDP over IPv4 and IPv6, with fragments, ARP and neighbour discovery.
+ */
+#include <criterion/criterion.h>
+#include <pcap/pcap.h>
+#include <string.h>
+
+#include "lib/packet.h"
+
+#define ETHERNET    14
+#define MAX_PACKETS 256
+
+struct sample {
+	struct vnt_view view;
+	struct vnt_view plain; /* with all that a router may rewrite set to zero */
+	struct vnt_packet packet;
+};
+
+struct capture {
+	struct sample samples[MAX_PACKETS];
+	size_t count;
+};
+
+static struct capture before, after;
+
+/* What a router changes, by the RFCs and not by what packet.h leaves out. */
+static void clear_rewritten(struct vnt_view *view)
+{
+	if (view->ethertype == VNT_ETHERTYPE_IPV4) {
+		view->header[8] = 0;                     /* TTL */
+		view->header[10] = view->header[11] = 0; /* checksum */
+	} else if (view->ethertype == VNT_ETHERTYPE_IPV6) {
+		view->header[7] = 0; /* hop limit */
+	}
+}
+
+static void make_view(struct vnt_view *view, const unsigned char *frame, size_t captured,
+		      size_t length)
+{
+	memset(view, 0, sizeof(*view));
+	view->available = captured - ETHERNET;
+	if (view->available > VNT_HEADER_MAX)
+		view->available = VNT_HEADER_MAX;
+	memcpy(view->header, frame + ETHERNET, view->available);
+	view->length = length - ETHERNET;
+	view->ethertype = frame[12] << 8 | frame[13];
+}
+
+static void load(struct capture *capture, const char *path)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(path, error);
+	struct pcap_pkthdr *header;
+	const unsigned char *frame;
+
+	cr_assert_not_null(pcap, "%s", error);
+	while (pcap_next_ex(pcap, &header, &frame) == 1) {
+		struct sample *sample = &capture->samples[capture->count++];
+
+		cr_assert(capture->count <= MAX_PACKETS);
+		make_view(&sample->view, frame, header->caplen, header->len);
+		sample->plain = sample->view;
+		clear_rewritten(&sample->plain);
+		vnt_packet_parse(&sample->view, &sample->packet);
+	}
+	pcap_close(pcap);
+}
+
+static void load_both(void)
+{
+	load(&before, TEST_DATA "/routed-before.pcap");
+	load(&after, TEST_DATA "/routed-after.pcap");
+	cr_assert(before.count > 100 && after.count > 100);
+}
+
+static bool same_id(const struct sample *a, const struct sample *b)
+{
+	return a->packet.flow == b->packet.flow && a->packet.key == b->packet.key;
+}
+
+static bool same_packet(const struct sample *a, const struct sample *b)
+{
+	return memcmp(&a->plain, &b->plain, sizeof(a->plain)) == 0;
+}
+
+TestSuite(packet, .init = load_both);
+
+Test(packet, id_is_the_same_on_both_sides_of_a_router_and_different_between_packets)
+{
+	size_t pairs = 0;
+
+	for (size_t i = 0; i < before.count; i++) {
+		for (size_t j = 0; j < after.count; j++) {
+			bool same = same_packet(&before.samples[i], &after.samples[j]);
+
+			cr_assert_eq(same_id(&before.samples[i], &after.samples[j]), same,
+				     "packets %zu and %zu", i, j);
+			pairs += same;
+		}
+	}
+	cr_assert(pairs > 100, "only %zu pairs", pairs);
+}
+
+Test(packet, no_two_packets_of_a_capture_share_an_id)
+{
+	for (size_t i = 0; i < before.count; i++)
+		for (size_t j = 0; j < i; j++)
+			cr_assert_eq(same_id(&before.samples[i], &before.samples[j]),
+				     same_packet(&before.samples[i], &before.samples[j]),
+				     "packets %zu and %zu", i, j);
+}
+
+Test(packet, flow_hash_is_equal_exactly_for_equal_tuples)
+{
+	for (size_t i = 0; i < before.count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			struct vnt_flow a, b;
+
+			vnt_packet_flow(&before.samples[i].view, &before.samples[i].packet, &a);
+			vnt_packet_flow(&before.samples[j].view, &before.samples[j].packet, &b);
+			cr_assert_eq(before.samples[i].packet.flow == before.samples[j].packet.flow,
+				     memcmp(&a, &b, sizeof(a)) == 0, "packets %zu and %zu", i, j);
+		}
+	}
+}
+
+/* What lies behind the available bytes is not the packet's. */
+Test(packet, garbage_behind_the_available_bytes_changes_nothing)
+{
+	for (size_t i = 0; i < before.count; i++) {
+		for (__u32 cut = 0; cut <= before.samples[i].view.available; cut++) {
+			struct vnt_view view = before.samples[i].view, garbage;
+			struct vnt_packet a, b;
+
+			view.available = cut;
+			memset(view.header + cut, 0, VNT_HEADER_MAX - cut);
+			garbage = view;
+			memset(garbage.header + cut, 0xa5, VNT_HEADER_MAX - cut);
+			vnt_packet_parse(&view, &a);
+			vnt_packet_parse(&garbage, &b);
+			cr_assert(memcmp(&a, &b, sizeof(a)) == 0, "packet %zu cut at %u", i, cut);
+		}
+	}
+}
+
+Test(packet, tcp_data_is_named_by_its_first_byte)
+{
+	size_t segments = 0;
+
+	for (size_t i = 0; i < before.count; i++) {
+		const struct vnt_packet *packet = &before.samples[i].packet;
+
+		if (packet->proto != VNT_PROTO_TCP || !(packet->flags & VNT_PACKET_TCP_DATA))
+			continue;
+		cr_assert(packet->payload > 0);
+		for (size_t j = 0; j < before.count; j++) { /* the segment that follows, if any */
+			const struct vnt_packet *next = &before.samples[j].packet;
+
+			if (next->flow == packet->flow && next->flags & VNT_PACKET_TCP_DATA &&
+			    (__u32)next->key == (__u32)packet->key + packet->payload)
+				segments++;
+		}
+	}
+	cr_assert(segments >= 10, "only %zu segments follow another one", segments);
+}
+
+Test(packet, fragments_have_a_flow_without_ports)
+{
+	size_t fragments = 0;
+
+	for (size_t i = 0; i < before.count; i++) {
+		const struct vnt_packet *packet = &before.samples[i].packet;
+
+		if (!(packet->flags & VNT_PACKET_FRAGMENT))
+			continue;
+		cr_assert_eq(packet->ports, 0);
+		fragments++;
+	}
+	cr_assert(fragments >= 8, "only %zu fragments", fragments);
+}
+
+Test(packet, lengths_are_those_of_the_headers)
+{
+	for (size_t i = 0; i < before.count; i++) {
+		const struct sample *sample = &before.samples[i];
+
+		if (sample->packet.proto == VNT_PROTO_UDP && sample->packet.ports)
+			cr_assert_eq(
+				sample->packet.payload,
+				sample->packet.length -
+					(sample->view.ethertype == VNT_ETHERTYPE_IPV4 ? 28 : 48));
+		if (sample->view.ethertype != VNT_ETHERTYPE_ARP)
+			cr_assert(sample->packet.length <= sample->view.length);
+	}
+}
+
+Test(packet, link_layer_padding_changes_nothing)
+{
+	struct vnt_view view = {.ethertype = VNT_ETHERTYPE_ARP, .available = 28, .length = 28};
+	struct vnt_view padded;
+	struct vnt_packet a, b;
+
+	for (int i = 0; i < 28; i++)
+		view.header[i] = i;
+	padded = view;
+	padded.available = padded.length = 46;
+	vnt_packet_parse(&view, &a);
+	vnt_packet_parse(&padded, &b);
+	cr_assert_eq(a.flow, b.flow);
+	cr_assert_eq(a.key, b.key);
+}
+
+Test(packet, arp_flow_is_sender_and_target)
+{
+	struct vnt_view view = {.ethertype = VNT_ETHERTYPE_ARP, .available = 28, .length = 28};
+	struct vnt_packet a, b;
+	struct vnt_flow flow;
+
+	for (int i = 0; i < 28; i++)
+		view.header[i] = i;
+	vnt_packet_parse(&view, &a);
+	vnt_packet_flow(&view, &a, &flow);
+	cr_assert(memcmp(flow.saddr, view.header + 14, 4) == 0);
+	cr_assert(memcmp(flow.daddr, view.header + 24, 4) == 0);
+	view.header[15]++;
+	vnt_packet_parse(&view, &b);
+	cr_assert_neq(a.flow, b.flow);
+}
