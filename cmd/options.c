@@ -10,9 +10,23 @@
 #include "message.h"
 #include "options.h"
 
+/* argp(3) can be told to leave errors to us, but then it prints no help either: both are done here. */
+#define ARGP_FLAGS (ARGP_NO_ERRS | ARGP_NO_HELP)
+#define KEY_USAGE  0x1000
+
+static const struct argp_option common_rows[] = {
+	{"help", '?', NULL, 0, "Give this help list", -1},
+	{"usage", KEY_USAGE, NULL, 0, "Give a short usage message", -1},
+	{"version", 'V', NULL, 0, "Print program version", -1},
+	{},
+};
+
 struct parse {
 	const struct command *command;
+	const struct argp *argp;
+	char *name; /* "vnettrace COMMAND" */
 	char *config;
+	int next; /* argument after those that were parsed before an error */
 };
 
 static _Noreturn void usage_error(const struct parse *parse, const char *what, const char *subject)
@@ -109,13 +123,35 @@ static const struct {
 	[OPTION_SIZE] = {set_size, "not a size (a number, with K, M or G):"},
 };
 
+static _Noreturn void print_help(const struct parse *parse, unsigned int flags)
+{
+	argp_help(parse->argp, stdout, flags, parse->name);
+	exit(message_close_stdout(EXIT_DONE));
+}
+
+static _Noreturn void print_version(void)
+{
+	puts(argp_program_version);
+	exit(message_close_stdout(EXIT_DONE));
+}
+
 static error_t parse_one(int key, char *argument, struct argp_state *state)
 {
 	struct parse *parse = state->input;
 
-	if (key == ARGP_KEY_ARG) {
+	switch (key) {
+	case ARGP_KEY_ERROR:
+		parse->next = state->next;
+		return 0;
+	case ARGP_KEY_ARG:
 		add_string(parse->config + parse->command->operands, argument);
 		return 0;
+	case '?':
+		print_help(parse, ARGP_HELP_STD_HELP & ~(ARGP_HELP_EXIT_OK | ARGP_HELP_EXIT_ERR));
+	case KEY_USAGE:
+		print_help(parse, ARGP_HELP_USAGE);
+	case 'V':
+		print_version();
 	}
 	for (const struct option_row *row = parse->command->rows; row->name; row++) {
 		if (row->key != key)
@@ -127,53 +163,67 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-/* argp itself would say it in two lines, without the command's name. */
-static _Noreturn void explain(const struct parse *parse, char **argv, int index)
+static const struct option_row *find_row(const struct parse *parse, const char *text)
 {
-	const char *text = argv[index - 1];
-
-	if (index > 1 && text[0] == '-') {
-		for (const struct option_row *row = parse->command->rows; row->name; row++) {
-			bool is_long = strncmp(text, "--", 2) == 0 &&
-				       strcmp(text + 2, row->name) == 0;
-			bool is_short = row->key < 256 && text[1] != '-' &&
-					text[strlen(text) - 1] == row->key;
-
-			if (row->argument && (is_long || is_short))
-				usage_error(parse, "missing argument of option", text);
-		}
-	} else if (argv[index]) {
-		text = argv[index];
+	for (const struct option_row *row = parse->command->rows; row->name; row++) {
+		if (strncmp(text, "--", 2) == 0 ? strcmp(text + 2, row->name) == 0
+						: text[strlen(text) - 1] == row->key)
+			return row;
 	}
+	return NULL;
+}
+
+/* Which argument argp stumbled over, and why: the last one that getopt took, or, while it is still in
+ * a cluster of letters, the next. */
+static _Noreturn void explain(const struct parse *parse, char **argv)
+{
+	const char *text = argv[parse->next - 1];
+	const struct option_row *row = find_row(parse, text);
+
+	if (row && row->argument)
+		usage_error(parse, "missing argument of option", text);
+	if ((row || text[0] != '-') && argv[parse->next])
+		text = argv[parse->next];
 	usage_error(parse, "unknown option", text);
+}
+
+/* The command's rows and the common ones, as argp wants them. */
+static struct argp_option *make_options(const struct command *command)
+{
+	const size_t common = sizeof(common_rows) / sizeof(common_rows[0]);
+	struct argp_option *options;
+	size_t count = 0;
+
+	while (command->rows[count].name)
+		count++;
+	options = allocate(NULL, (count + common) * sizeof(*options));
+	memset(options, 0, count * sizeof(*options));
+	for (size_t i = 0; i < count; i++) {
+		options[i].name = command->rows[i].name;
+		options[i].key = command->rows[i].key;
+		options[i].arg = command->rows[i].argument;
+		options[i].doc = command->rows[i].help;
+	}
+	memcpy(options + count, common_rows, sizeof(common_rows));
+	return options;
 }
 
 void options_parse(const struct command *command, int argc, char **argv, void *config)
 {
-	struct parse parse = {.command = command, .config = config};
-	char name[64], *before = argv[0];
-	struct argp_option *rows;
-	size_t count = 0;
-	struct argp argp = {
-		.parser = parse_one, .args_doc = command->arguments, .doc = command->summary};
-	int index = 1, err;
+	char name[64];
+	struct argp_option *options = make_options(command);
+	const struct argp argp = {
+		.options = options,
+		.parser = parse_one,
+		.args_doc = command->arguments,
+		.doc = command->summary,
+	};
+	struct parse parse = {.command = command, .argp = &argp, .name = name, .config = config};
+	int err;
 
-	while (command->rows[count].name)
-		count++;
-	rows = allocate(NULL, (count + 1) * sizeof(*rows));
-	memset(rows, 0, (count + 1) * sizeof(*rows));
-	for (size_t i = 0; i < count; i++) {
-		rows[i].name = command->rows[i].name;
-		rows[i].key = command->rows[i].key;
-		rows[i].arg = command->rows[i].argument;
-		rows[i].doc = command->rows[i].help;
-	}
-	argp.options = rows;
 	snprintf(name, sizeof(name), "vnettrace %s", command->name);
-	argv[0] = name;
-	err = argp_parse(&argp, argc, argv, ARGP_NO_ERRS, &index, &parse);
-	argv[0] = before;
-	free(rows);
+	err = argp_parse(&argp, argc, argv, ARGP_FLAGS, NULL, &parse);
+	free(options);
 	if (err)
-		explain(&parse, argv, index);
+		explain(&parse, argv);
 }
