@@ -111,7 +111,9 @@ means_add_up() {
 }
 
 @test "TCP without offloads: every segment, both ways" {
-	record_path 'tcp port 5201'
+	# iperf3 resets its connection at the end, with packets that are equal in every byte: no ID can
+	# tell these apart.
+	record_path 'tcp port 5201 and tcp[13] & 4 = 0'
 	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
 	wait_listening "$NET_H2" -t 5201
 	# A window that the switch's receive buffer holds: what is lost there is lost for real.
