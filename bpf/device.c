@@ -51,17 +51,18 @@ static const struct link *find_link(const struct lookup *lookup, const char *nam
  */
 static int add_ovs_ports(struct lookup *lookup, const char *bridge)
 {
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 	char command[128], name[64];
 	size_t before = lookup->list->count;
 	int err = 0;
 	FILE *ports;
 
-	/* A device name that netdevice(7) allows may still hold what a shell interprets. */
-	if (strspn(bridge, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
-	    strlen(bridge))
+	/* Device names may hold what a shell or ovs-vsctl interprets; bridges' names do not. */
+	if (*bridge == '-' || strspn(bridge, plain) != strlen(bridge))
 		return -ENODEV;
-	snprintf(command, sizeof(command),
-		 "exec ovs-vsctl --timeout=5 list-ports -- %s 2>/dev/null", bridge);
+	snprintf(command, sizeof(command), "exec ovs-vsctl --timeout=5 list-ports %s 2>/dev/null",
+		 bridge);
 	ports = popen(command, "re");
 	if (!ports)
 		return -errno;

@@ -30,6 +30,7 @@ struct recorder {
 	uint64_t stop_ns; /* events from here on are not the recording's */
 	uint64_t flushed_ns;
 	uint64_t housekept_ns;
+	uint64_t start_cpu_ns; /* what loading the programs took is not overhead of tracing */
 	uint64_t lost;
 	uint64_t *watermarks; /* per CPU: no older event will come */
 	uint64_t *drops;      /* per CPU and probe: already in the ledger */
@@ -93,7 +94,8 @@ static uint64_t own_cpu_ns(void)
 
 static int put_cost(struct recorder *recorder)
 {
-	struct cost_row row = {.events = recorder->taken, .tracer_cpu_ns = own_cpu_ns()};
+	struct cost_row row = {.events = recorder->taken,
+			       .tracer_cpu_ns = own_cpu_ns() - recorder->start_cpu_ns};
 	struct tracer_cost cost;
 
 	if (!tracer_cost(recorder->tracer, &cost)) {
@@ -284,10 +286,10 @@ int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 
 	memset(summary, 0, sizeof(*summary));
 	summary->events = writer_events(recorder->writer);
-	summary->lost = recorder->lost;
+	summary->lost = recorder->lost + (recorder->taken - summary->events); /* not written */
 	summary->bytes = writer_bytes(recorder->writer);
 	summary->duration_ns = recorder->stop_ns - recorder->start_ns;
-	summary->tracer_cpu_ns = own_cpu_ns();
+	summary->tracer_cpu_ns = own_cpu_ns() - recorder->start_cpu_ns;
 	tracer_cost(recorder->tracer, &summary->cost);
 	return err ? err : last;
 }
@@ -315,6 +317,7 @@ static int start(struct recorder *recorder, int fd)
 		err = put_anchor(recorder);
 	if (err)
 		return err;
+	recorder->start_cpu_ns = own_cpu_ns();
 	recorder->start_ns = host_now_ns(recorder->domain);
 	recorder->stop_ns = UINT64_MAX;
 	recorder->flushed_ns = recorder->start_ns;

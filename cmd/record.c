@@ -171,7 +171,9 @@ static int record(struct recorder *recorder, const struct record_config *config,
 			checked_ns = now_ns;
 		}
 	}
-	return err < 0 ? err : 0;
+	if (err >= 0)
+		err = end_gone(recorder, targets, checked_ns);
+	return err;
 }
 
 static void summarize(const struct recorder_summary *summary)

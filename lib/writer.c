@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -135,12 +134,27 @@ static int writer_put_rows(struct writer *writer, const struct row_type *type, c
 	return writer_block(writer, &block, writer->raw);
 }
 
+/*
+ * The file's tag is a hash (FNV-1a) of its header, which holds the random number of each recording:
+ * nobody whose packets are recorded can know it, and merging the same traces gives the same bytes.
+ */
+static uint64_t make_tag(const uint8_t *header, size_t size)
+{
+	uint64_t tag = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < size; i++)
+		tag = (tag ^ header[i]) * 0x100000001b3ull;
+	return tag;
+}
+
 static int writer_put_header(struct writer *writer, const struct trace_info *info)
 {
 	uint8_t *payload = NULL;
 	size_t size;
 	int err = header_encode(info, &payload, &size);
 
+	if (!err)
+		writer->tag = make_tag(payload, size);
 	for (int copy = 0; !err && copy < 2; copy++) {
 		struct vnt_block block = {.type = BLOCK_HEADER, .raw = size};
 
@@ -168,10 +182,6 @@ int writer_open(struct writer **out, int fd, const struct trace_info *info)
 	err = encoder_open(&writer->encoder);
 	if (err)
 		goto out;
-	if (getrandom(&writer->tag, sizeof(writer->tag), 0) != sizeof(writer->tag)) {
-		err = -errno;
-		goto out;
-	}
 	err = writer_put_header(writer, info);
 out:
 	if (err)

@@ -224,10 +224,10 @@ flip_byte() {
 
 @test "filter refused, with the reason" {
 	fails 2 "vnettrace: record: filter 'udp prot 5001': *syntax error*" \
-		record_in_ns -i v1 -o "$NET_DIR/refused.vnt" udp prot 5001
+		record_in_ns -i v1 -o "$NET_DIR/filter.vnt" udp prot 5001
 	fails 2 "vnettrace: record: filter 'ether host 02:00:00:00:00:02': *" \
-		record_in_ns -i v1 -o "$NET_DIR/refused.vnt" ether host 02:00:00:00:00:02
-	[[ ! -e $NET_DIR/refused.vnt ]]
+		record_in_ns -i v1 -o "$NET_DIR/filter.vnt" ether host 02:00:00:00:00:02
+	[[ ! -e $NET_DIR/filter.vnt ]]
 }
 
 # A copy that anybody may run, wherever the build is.
