@@ -35,7 +35,7 @@ struct content {
 	char line[512]; /* the last one */
 };
 
-/* Two domains, four probes. */
+/* Two domains, four probes of a new recording. */
 void small_info(struct trace_info *info);
 
 /* Deterministic events of `npackets` packets at the four probes. */

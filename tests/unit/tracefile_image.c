@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ void small_info(struct trace_info *info)
 	trace_info_add_domain(info, &domain);
 	for (int i = 0; i < 4; i++) {
 		probe.domain = i / 2;
+		getrandom(probe.recording, sizeof(probe.recording), 0);
 		trace_info_add_probe(info, &probe);
 	}
 }
