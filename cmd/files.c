@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -24,6 +25,21 @@ int files_create(const char *path)
 	if (fd < 0)
 		message_error("cannot open '%s': %s", path, strerror(errno));
 	return fd;
+}
+
+int files_close(int fd, const char *path)
+{
+	struct stat stat;
+	int err;
+
+	if (fd == STDOUT_FILENO)
+		return 0;
+	if (!fstat(fd, &stat) && S_ISREG(stat.st_mode) && !stat.st_size)
+		unlink(path);
+	err = close(fd) ? -errno : 0;
+	if (err)
+		files_write_error(path, err);
+	return err;
 }
 
 void files_write_error(const char *path, int err)

@@ -9,6 +9,10 @@
 /* A descriptor to write a trace to (mode 0600, truncated), or -1. A terminal is refused. */
 int files_create(const char *path);
 
+/* Closes what files_create() opened; 0, or -errno after saying it. A file that is still empty is
+ * removed: not even its header was written, so it is of no use to anybody. */
+int files_close(int fd, const char *path);
+
 /* Readers of all names; 0, or -1 with none open. *readers is the caller's to free. */
 int files_open_traces(const struct string_list *names, struct reader ***readers);
 

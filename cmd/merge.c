@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "files.h"
@@ -80,15 +78,11 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 	if (fd < 0)
 		return EXIT_FAILED;
 	err = copy(merge, fd, &events, &writing);
-	if (!err && fd != STDOUT_FILENO && close(fd)) {
-		err = -errno;
-		writing = true;
-	}
 	if (err && writing)
 		files_write_error(config->output, err);
 	else if (err)
 		message_error("cannot read the inputs: %s", strerror(-err));
-	if (err)
+	if (files_close(fd, config->output) || err)
 		return EXIT_FAILED;
 	message_note("%llu events of %zu domains", (unsigned long long)events,
 		     merge_info(merge)->ndomains);

@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bpf/host.h"
 #include "bpf/recorder.h"
@@ -21,6 +18,7 @@
 #define DEFAULT_BUFFER (4u << 20)
 #define MIN_BUFFER     4096u
 #define MAX_BUFFER     (1u << 30)
+#define DOMAIN_MAX     (sizeof(((struct domain *)0)->name) - 1)
 
 struct record_config {
 	struct string_list interfaces;
@@ -192,6 +190,23 @@ static void summarize(const struct recorder_summary *summary)
 			       (double)summary->cost.run_ns / summary->cost.runs);
 }
 
+static const char *plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+/* Scripts wait for this line before they send what is to be traced. */
+static void say_targets(const struct targets *targets, const char *output)
+{
+	for (size_t i = 0; i < targets->nprobes; i++)
+		message_detail("probe %zu: %s", i, targets->info.probes[i].name);
+	message_note("tracing %zu probe%s on %zu device%s to %s%s%s", targets->nprobes,
+		     plural(targets->nprobes), targets->list.count, plural(targets->list.count),
+		     strcmp(output, "-") ? "'" : "",
+		     strcmp(output, "-") ? output : "standard output",
+		     strcmp(output, "-") ? "'" : "");
+}
+
 static int run_recorder(const struct record_config *config, struct targets *targets,
 			const struct recorder_options *options, const char *output)
 {
@@ -205,8 +220,7 @@ static int run_recorder(const struct record_config *config, struct targets *targ
 		message_error("%s", reason);
 		return EXIT_FAILED;
 	}
-	message_note("tracing %zu probes on %zu devices to '%s'", targets->nprobes,
-		     targets->list.count, output);
+	say_targets(targets, output);
 	err = record(recorder, config, targets);
 	last = recorder_finish(recorder, &summary);
 	recorder_close(recorder);
@@ -235,7 +249,7 @@ static uint32_t ring_slots(uint64_t buffer)
 static int run_targets(const struct record_config *config, struct targets *targets,
 		       const struct filter *filter)
 {
-	const struct recorder_options options = {
+	struct recorder_options options = {
 		.tracer = {.probes = targets->probes,
 			   .nprobes = targets->nprobes,
 			   .filter = filter->insns ? filter : NULL,
@@ -245,29 +259,29 @@ static int run_targets(const struct record_config *config, struct targets *targe
 		.info = &targets->info,
 		.max_events = config->count,
 	};
-	struct recorder_options with_output = options;
-	char path[256];
 	const char *output = config->output;
-	struct stat stat;
+	char path[256];
 	int code;
 
 	if (!output) {
 		default_output(path, sizeof(path), &targets->info.domains[0]);
 		output = path;
 	}
-	with_output.fd = files_create(output);
-	if (with_output.fd < 0)
+	options.fd = files_create(output);
+	if (options.fd < 0)
 		return EXIT_FAILED;
-	code = run_recorder(config, targets, &with_output, output);
-	/* An output in which nothing was written, not even a header, is of no use to anybody. */
-	if (code == EXIT_FAILED && strcmp(output, "-") != 0 && !fstat(with_output.fd, &stat) &&
-	    S_ISREG(stat.st_mode) && !stat.st_size)
-		unlink(output);
-	return code;
+	code = run_recorder(config, targets, &options, output);
+	return files_close(options.fd, output) ? EXIT_FAILED : code;
 }
 
 static int check_config(const struct record_config *config)
 {
+	const char *domain = config->domain;
+
+	if (domain && (!*domain || strlen(domain) > DOMAIN_MAX || strchr(domain, '/'))) {
+		message_error("--domain must be 1 to %zu characters, and no '/'", DOMAIN_MAX);
+		return EXIT_USAGE;
+	}
 	if (!config->interfaces.count && !config->probes.count) {
 		message_error(
 			"nothing to trace: give -i DEV or -p PROBE; see 'vnettrace record --help'");
