@@ -15,7 +15,7 @@ struct merge {
 	struct trace_info info;
 	struct merge_input *inputs;
 	size_t ninputs;
-	size_t *heap; /* inputs that have an event, the oldest on top */
+	size_t *heap; /* inputs whose current batch has times, the oldest on top */
 	size_t nheap;
 	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
 	struct vnt_event *out;
@@ -88,6 +88,14 @@ static size_t second(const struct merge *merge)
 	return merge->heap[2];
 }
 
+/* The oldest input's batch is used up. */
+static void retire_top(struct merge *merge)
+{
+	merge->refill = merge->heap[0];
+	merge->heap[0] = merge->heap[--merge->nheap];
+	sift_down(merge);
+}
+
 /* Copies from the oldest input what precedes all others; returns how many events. */
 static size_t take_run(struct merge *merge, struct vnt_event *out, size_t room)
 {
@@ -102,11 +110,9 @@ static size_t take_run(struct merge *merge, struct vnt_event *out, size_t room)
 			until--; /* on a tie the other comes first; it is later, so not at 0 */
 	}
 	taken = merge_input_take(input, until, out, room);
-	if (input->at == input->batch.count) {
-		merge->heap[0] = merge->heap[--merge->nheap];
-		merge->refill = top;
-	}
-	if (merge->nheap)
+	if (input->at == input->batch.count)
+		retire_top(merge);
+	else
 		sift_down(merge);
 	return taken;
 }
@@ -147,7 +153,18 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 	return 1;
 }
 
-/* Reads on in the input that has run out of events. 1: *batch is rows to pass on; 0; -errno. */
+/* Epochs come at their time, so that a sink knows who was observing when. */
+static int take_epochs(struct merge *merge, struct batch *batch)
+{
+	struct merge_input *input = &merge->inputs[merge->heap[0]];
+
+	*batch = input->batch;
+	input->at = input->batch.count;
+	retire_top(merge);
+	return pass_rows(merge, input, batch);
+}
+
+/* Reads on in the input whose batch is used up. 1: *batch is rows to pass on; 0; -errno. */
 static int refill(struct merge *merge, struct batch *batch)
 {
 	struct merge_input *input = &merge->inputs[merge->refill];
@@ -155,7 +172,7 @@ static int refill(struct merge *merge, struct batch *batch)
 
 	if (err < 0)
 		return err;
-	if (err && batch->type != BATCH_EVENTS)
+	if (err && !merge_has_times(batch->type))
 		return pass_rows(merge, input, batch);
 	if (err && batch->count) {
 		merge->heap[merge->nheap] = merge->refill;
@@ -164,6 +181,12 @@ static int refill(struct merge *merge, struct batch *batch)
 	/* At first every input is empty: they are filled one after the other. */
 	merge->refill = merge_input_first_empty(merge->inputs, merge->ninputs);
 	return 0;
+}
+
+static int pass_events(struct merge *merge, struct batch *batch, size_t count)
+{
+	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = merge->out};
+	return count > 0;
 }
 
 int merge_next(struct merge *merge, struct batch *batch)
@@ -183,10 +206,11 @@ int merge_next(struct merge *merge, struct batch *batch)
 		}
 		if (!merge->nheap)
 			break;
+		if (merge->inputs[merge->heap[0]].batch.type == BATCH_EPOCHS)
+			return count ? pass_events(merge, batch, count) : take_epochs(merge, batch);
 		count += take_run(merge, merge->out + count, OUT_EVENTS - count);
 	}
-	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = merge->out};
-	return count > 0;
+	return pass_events(merge, batch, count);
 }
 
 static int take_readers(struct merge *merge, struct reader **readers, size_t count)

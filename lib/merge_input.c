@@ -19,9 +19,18 @@ static uint64_t shift_time(uint64_t time_ns, int64_t shift_ns)
 	return sum;
 }
 
+bool merge_has_times(enum batch_type type)
+{
+	return type == BATCH_EVENTS || type == BATCH_EPOCHS;
+}
+
 uint64_t merge_input_time(const struct merge_input *input)
 {
-	return shift_time(input->batch.events[input->at].time_ns, input->shift_ns);
+	const struct batch *batch = &input->batch;
+	uint64_t time_ns = batch->type == BATCH_EVENTS ? batch->events[input->at].time_ns
+						       : batch->epochs[input->at].time_ns;
+
+	return shift_time(time_ns, input->shift_ns);
 }
 
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
@@ -147,13 +156,10 @@ int merge_input_read_ahead(struct merge_input *input)
 		return -ENOMEM;
 	while (!err && missing && input->nahead < AHEAD_MAX) {
 		err = reader_next(input->reader, &batch);
-		if (err <= 0) {
-			input->ended = !err;
+		if (err <= 0)
 			return err;
-		}
 		if (batch.type == BATCH_EVENTS) {
-			input->batch = batch;
-			input->waiting = true;
+			input->waiting = batch;
 			return 0;
 		}
 		if (batch.type == BATCH_ANCHORS)
@@ -164,25 +170,27 @@ int merge_input_read_ahead(struct merge_input *input)
 }
 
 /* What was read ahead comes first, in the order it was read. */
-int merge_input_next(struct merge_input *input, struct batch *batch)
+static int next_batch(struct merge_input *input, struct batch *batch)
 {
-	int err;
-
 	if (input->delivered < input->nahead) {
 		*batch = input->ahead[input->delivered++];
 		return 1;
 	}
-	if (input->waiting) {
-		input->waiting = false;
-		*batch = input->batch;
+	if (input->waiting.count) {
+		*batch = input->waiting;
+		input->waiting.count = 0;
 		return 1;
 	}
-	if (input->ended)
-		return 0;
-	err = reader_next(input->reader, batch);
+	return input->ended ? 0 : reader_next(input->reader, batch);
+}
+
+int merge_input_next(struct merge_input *input, struct batch *batch)
+{
+	int err = next_batch(input, batch);
+
 	if (!err)
 		input->ended = true;
-	if (err > 0 && batch->type == BATCH_EVENTS) {
+	if (err > 0 && merge_has_times(batch->type)) {
 		input->batch = *batch;
 		input->at = 0;
 	}
@@ -193,14 +201,9 @@ size_t merge_input_first_empty(const struct merge_input *inputs, size_t count)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		const struct merge_input *input = &inputs[i];
-		bool has_events = !input->waiting && input->at < input->batch.count;
-
-		if (!has_events &&
-		    (!input->ended || input->waiting || input->delivered < input->nahead))
+	for (i = 0; i < count; i++)
+		if (inputs[i].at == inputs[i].batch.count && !inputs[i].ended)
 			break;
-	}
 	return i;
 }
 

@@ -13,23 +13,27 @@ struct merge_input {
 	struct anchor_row *anchors; /* per domain: the first one, or mono_ns 0 */
 	struct batch *ahead;        /* rows read before their turn; own their rows */
 	size_t nahead;
-	size_t delivered;   /* of `ahead` */
-	struct batch batch; /* events that are being taken; empty at first */
-	size_t at;          /* the next one of them */
-	bool waiting;       /* `batch` was read ahead and has not had its turn */
+	size_t delivered;     /* of `ahead` */
+	struct batch batch;   /* events or epochs that are being taken; empty at first */
+	size_t at;            /* the next one of them */
+	struct batch waiting; /* events read ahead; count 0 if none */
 	bool ended;
 };
 
 /* Reads until every domain's first anchor or the first event is seen, and keeps what it read. */
 int merge_input_read_ahead(struct merge_input *input);
 
-/* 1: the next batch, as the input has it; events also become the current ones. 0: the end; -errno. */
+/* Events and epochs have their place in the order of time, other rows only in that of their input. */
+bool merge_has_times(enum batch_type type);
+
+/* 1: the next batch, as the input has it; one that has times is now the current one. 0: the end;
+ * -errno. */
 int merge_input_next(struct merge_input *input, struct batch *batch);
 
-/* The first input that has neither an event nor ended, or `count`. */
+/* The first input whose current batch is used up and that goes on, or `count`. */
 size_t merge_input_first_empty(const struct merge_input *inputs, size_t count);
 
-/* Time of its next event, on the merge's clock. */
+/* Time of the next row of the current batch, on the merge's clock. */
 uint64_t merge_input_time(const struct merge_input *input);
 
 /* Moves events with times up to and with until_ns, at most `room`; returns how many. */
