@@ -3,6 +3,7 @@
 #include "format_private.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "grid.h"
 #include "units.h"
@@ -78,7 +79,7 @@ static int print_chain(const struct report *report, const struct path_report *pa
 {
 	struct grid grid;
 
-	fprintf(out, "\npath %zu: %" PRIu64 " packet%s\n", number, path->packets,
+	fprintf(out, "\npath %zu: %" PRIu64 " packet%s\n  ", number, path->packets,
 		plural(path->packets));
 	grid_begin(&grid, "l");
 	for (size_t i = 0; i < path->nprobes; i++)
@@ -134,7 +135,7 @@ static int print_single_probes(const struct report *report, FILE *out)
 	if (count > SINGLES_SHOWN)
 		grid_format(&grid, "and %zu more", count - SINGLES_SHOWN);
 	if (count)
-		fprintf(out, "\nseen at one probe only: %" PRIu64 " packet%s\n", packets,
+		fprintf(out, "\nseen at one probe only: %" PRIu64 " packet%s: ", packets,
 			plural(packets));
 	return grid_join(&grid, ", ", out);
 }
@@ -182,23 +183,44 @@ static int print_losses(const struct report *report, FILE *out)
 		grid_format(&grid, "%" PRIu64, row->received);
 		grid_format(&grid, "%" PRIu64, row->lost);
 		grid_cell(&grid, units_percent(text, row->ratio));
-		grid_format(&grid, "%.2f..%.2f %%", row->ratio_min * 100, row->ratio_max * 100);
+		if (row->ratio_min < row->ratio_max)
+			grid_format(&grid, "%.2f..%.2f %%", row->ratio_min * 100,
+				    row->ratio_max * 100);
+		else
+			grid_cell(&grid, "");
 	}
 	err = grid_print(&grid, out);
 	print_more(out, report->nlosses, shown, "row");
 	return err;
 }
 
-static void endpoint_cell(struct grid *grid, const struct flow_report *row,
-			  const uint8_t address[16], uint16_t port)
+static void endpoint_cell(struct grid *grid, const char *address, uint16_t port)
 {
-	char text[FORMAT_ADDRESS_MAX];
-
-	format_address(row, address, text);
 	if (!port)
-		grid_cell(grid, text);
+		grid_cell(grid, address);
 	else
-		grid_format(grid, row->flow.ethertype == 0x86dd ? "[%s]:%u" : "%s:%u", text, port);
+		grid_format(grid, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
+}
+
+/* Source, arrow and destination; what has no addresses goes by its hash, if by anything. */
+static void endpoints_cells(struct grid *grid, const struct flow_report *row)
+{
+	char source[FORMAT_ADDRESS_MAX], destination[FORMAT_ADDRESS_MAX];
+
+	format_address(row, row->flow.saddr, source);
+	format_address(row, row->flow.daddr, destination);
+	if (*source) {
+		endpoint_cell(grid, source, row->flow.sport);
+		grid_cell(grid, "->");
+		endpoint_cell(grid, destination, row->flow.dport);
+		return;
+	}
+	if (row->known)
+		grid_cell(grid, "");
+	else
+		grid_format(grid, "%016" PRIx64, row->hash);
+	grid_cell(grid, "");
+	grid_cell(grid, "");
 }
 
 static void flow_cells(struct grid *grid, const struct flow_report *row)
@@ -206,15 +228,7 @@ static void flow_cells(struct grid *grid, const struct flow_report *row)
 	char text[UNITS_MAX], proto[FORMAT_PROTO_MAX];
 
 	grid_cell(grid, format_proto(row, proto));
-	if (row->known) {
-		endpoint_cell(grid, row, row->flow.saddr, row->flow.sport);
-		grid_cell(grid, "->");
-		endpoint_cell(grid, row, row->flow.daddr, row->flow.dport);
-	} else {
-		grid_format(grid, "%016" PRIx64, row->hash);
-		grid_cell(grid, "");
-		grid_cell(grid, "");
-	}
+	endpoints_cells(grid, row);
 	grid_format(grid, "%" PRIu64, row->packets);
 	grid_cell(grid, units_bytes(text, row->bytes));
 	grid_cell(grid, units_bit_rate(text, row->throughput_bps));

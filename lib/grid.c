@@ -108,8 +108,6 @@ int grid_join(struct grid *grid, const char *between, FILE *out)
 	for (size_t i = 0; i < grid->count && !err; i++) {
 		if (i)
 			fputs(between, out);
-		else
-			fprintf(out, "%*s", INDENT, "");
 		fputs(grid->cells[i], out);
 	}
 	if (grid->count)

@@ -213,20 +213,30 @@ static int join_event(struct join *join, const struct vnt_event *event, uint32_t
 	return journey_see(join_find(join, event, hash), event, join->now_ns);
 }
 
+static void join_prefetch(const struct join *join, const struct vnt_event *events, size_t count,
+			  uint32_t *hashes)
+{
+	for (size_t i = 0; i < count; i++) {
+		hashes[i] = hash_event(&events[i]);
+		__builtin_prefetch(join_slot(join, hashes[i]));
+	}
+}
+
 int join_push(struct join *join, const struct vnt_event *events, size_t count)
 {
-	uint32_t hashes[AHEAD];
+	uint32_t hashes[2][AHEAD];
+	size_t n = count < AHEAD ? count : AHEAD, next;
+	bool side = false;
 	int err = 0;
 
-	for (size_t done = 0; done < count && !err; done += AHEAD) {
-		size_t n = count - done < AHEAD ? count - done : AHEAD;
-
-		for (size_t i = 0; i < n; i++) {
-			hashes[i] = hash_event(&events[done + i]);
-			__builtin_prefetch(join_slot(join, hashes[i]));
-		}
+	join_prefetch(join, events, n, hashes[side]);
+	for (; n && !err; n = next, side = !side) {
+		count -= n;
+		next = count < AHEAD ? count : AHEAD;
+		join_prefetch(join, events + n, next, hashes[!side]);
 		for (size_t i = 0; i < n && !err; i++)
-			err = join_event(join, &events[done + i], hashes[i]);
+			err = join_event(join, &events[i], hashes[side][i]);
+		events += n;
 	}
 	return err;
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ROWS_MAX   256           /* a power of two */
+#define ROWS_MAX   256          /* a power of two */
 #define CHANGE_MAX (1ull << 58) /* ns; keeps jitter16 within 64 bits */
 
 int track_add(struct track *track, int64_t duration_ns)

@@ -6,6 +6,8 @@
 #include "array.h"
 #include "stats_private.h"
 
+#define EVENTS_PART 256
+
 static uint64_t add_saturated(uint64_t a, uint64_t b)
 {
 	return a + b < a ? UINT64_MAX : a + b;
@@ -65,13 +67,19 @@ static int stats_event(struct stats *stats, const struct vnt_event *event)
 	return 0;
 }
 
+/* In parts that stay in the cache from counting to joining. */
 static int stats_events(struct stats *stats, const struct batch *batch)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < batch->count && !err; i++)
-		err = stats_event(stats, &batch->events[i]);
-	return err ? err : join_push(stats->join, batch->events, batch->count);
+	for (size_t done = 0, n; done < batch->count && !err; done += n) {
+		n = batch->count - done < EVENTS_PART ? batch->count - done : EVENTS_PART;
+		for (size_t i = 0; i < n && !err; i++)
+			err = stats_event(stats, &batch->events[done + i]);
+		if (!err)
+			err = join_push(stats->join, batch->events + done, n);
+	}
+	return err;
 }
 
 /*
@@ -84,11 +92,14 @@ static size_t stats_pass(const struct stats *stats, const struct flow *flow,
 {
 	const struct path *paths = stats->flows.paths.paths;
 	uint32_t whole, at = PATH_EMPTY;
+	size_t again = 1;
 
-	if (flow->longest == NO_VARIANT)
+	while (again < n && seen[again].probe != seen[0].probe)
+		again++;
+	if (again >= n || flow->longest == NO_VARIANT)
 		return n;
 	whole = stats->flows.variants[flow->longest].path;
-	if (paths[whole].length < 2 || paths[whole].length >= n || n % paths[whole].length)
+	if (paths[whole].length != again || again < 2 || n % again)
 		return n;
 	for (size_t i = n; i-- > 0; at = paths[at].parent) {
 		if (at == PATH_EMPTY)

@@ -98,16 +98,23 @@ run_step() {
 	"step_$step" </dev/null >"$log" 2>&1 || status=$?
 	count "$log" "$status"
 	printf '%-14s %4d s  %s\n' "$step" $((SECONDS - started)) "$step_result"
-	if ((status)) || grep -q '^not ok ' "$log"; then
-		grep -vE '^ok |^[0-9]+ warnings? generated' "$log" | sed 's/^/    /'
-		failed_steps+=("$step")
+	if [[ $step_result != *" 0 failed" ]]; then
+		show_failures "$log"
 	else
 		grep '^# measured' "$log" | sed 's/^/    /'
 	fi
 }
 
+# Of TAP what belongs to failed tests; of anything else all.
+show_failures() {
+	if grep -q '^not ok ' "$1"; then
+		awk '/^ok /{show = 0} /^not ok /{show = 1} show' "$1"
+	else
+		grep -v '^[0-9]* warnings* generated' "$1"
+	fi | sed 's/^/    /'
+}
+
 (($#)) || set -- "${steps[@]}"
-failed_steps=()
 for step; do
 	declare -F "step_$step" >/dev/null || {
 		echo "run.sh: no step '$step', there are: ${steps[*]}" >&2

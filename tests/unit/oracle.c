@@ -455,7 +455,7 @@ static void check_world(uint64_t seed)
 	for (size_t done = 0, n; done < world->nevents; done += n) {
 		struct batch batch = {.type = BATCH_EVENTS, .events = world->events + done};
 
-		n = 1 + random_below(world, 100);
+		n = 1 + random_below(world, 600);
 		batch.count = n = n < world->nevents - done ? n : world->nevents - done;
 		cr_assert(eq(int, stats_put(stats, &batch), 0));
 	}

@@ -244,7 +244,7 @@ Test(stats, no_longer_observing_is_no_loss)
 	teardown(&f);
 }
 
-/* Sightings of one packet may lie on both sides of a start. */
+/* Sightings of one packet may lie on both sides of a start, and of the next. */
 Test(stats, each_hop_has_its_time)
 {
 	struct fixture f;
@@ -260,6 +260,25 @@ Test(stats, each_hop_has_its_time)
 	finish(&f);
 	expect_loss(&f, A, B, 1, 1);
 	expect_loss(&f, C, D, 2, 1);
+	teardown(&f);
+}
+
+Test(stats, each_hop_has_its_time_between_starts)
+{
+	struct fixture f;
+
+	setup(&f, 100);
+	epoch(&f, A, 0, true);
+	see(&f, 1, A, 1000);
+	epoch(&f, B, 1005, true);
+	epoch(&f, C, 1005, true);
+	see(&f, 1, B, 1010); /* C was observing, but did not see it */
+	epoch(&f, D, 1015, true);
+	see(&f, 1, D, 1020);
+	see_path(&f, 2, "abcd", 2000);
+	finish(&f);
+	expect_loss(&f, A, B, 2, 2);
+	expect_loss(&f, B, C, 2, 1);
 	teardown(&f);
 }
 
