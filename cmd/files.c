@@ -50,6 +50,18 @@ void files_write_error(const char *path, int err)
 		message_error("cannot write '%s': %s", path, strerror(-err));
 }
 
+void files_describe(const struct trace_info *info)
+{
+	for (size_t i = 0; i < info->ndomains; i++) {
+		const struct domain *domain = &info->domains[i];
+
+		message_detail(
+			"domain '%s': host %s, kernel %s, boot %s, clock '%s' shifted by %lld ns",
+			domain->name, domain->hostname, domain->kernel, domain->boot_id,
+			domain->clock.method, (long long)domain->clock.offset_ns);
+	}
+}
+
 static void explain_open(const char *name, int err)
 {
 	static const struct {

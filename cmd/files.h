@@ -16,6 +16,9 @@ int files_close(int fd, const char *path);
 /* Readers of all names; 0, or -1 with none open. *readers is the caller's to free. */
 int files_open_traces(const struct string_list *names, struct reader ***readers);
 
+/* With -v: the domains and what is known of their clocks. */
+void files_describe(const struct trace_info *info);
+
 /* "cannot write 'x'" or "cannot write to standard output", with the reason. */
 void files_write_error(const char *path, int err);
 

@@ -24,7 +24,8 @@ static const struct option_row rows[] = {
 	{"clock", 256, "auto|none", OPTION_STRING, FIELD(clock),
 	 "auto: bring all domains to the first one's clock (default); none: leave times alone"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
-	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose), "Say more"},
+	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose),
+	 "Say more: the domains and their clocks"},
 	{},
 };
 
@@ -116,6 +117,7 @@ static int merge_main(int argc, char **argv)
 		message_error("%s", reason);
 		goto out;
 	}
+	files_describe(merge_info(merge));
 	code = run_merge(&config, merge);
 	merge_close(merge);
 out:

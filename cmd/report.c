@@ -30,7 +30,8 @@ static const struct option_row rows[] = {
 	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
 	 "Write the report to FILE (default -)"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
-	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose), "Say more"},
+	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose),
+	 "Say more: the domains and their clocks"},
 	{},
 };
 
@@ -120,6 +121,7 @@ static int report_main(int argc, char **argv)
 		message_error("%s", reason);
 		goto out;
 	}
+	files_describe(merge_info(merge));
 	code = run_report(&config, format, merge);
 	merge_close(merge);
 out:

@@ -133,7 +133,7 @@ static void scan_end_skip(struct scan *scan, bool at_end)
 		return;
 	scan->skipping = false;
 	scan->damaged += scan->offset - scan->skipped_from;
-	snprintf(line, sizeof(line), "%.400s: %s: bytes %" PRIu64 "-%" PRIu64 " skipped",
+	snprintf(line, sizeof(line), "'%.400s' is %s: bytes %" PRIu64 "-%" PRIu64 " skipped",
 		 scan->name, at_end && scan->truncated ? "truncated" : "damaged",
 		 scan->skipped_from, scan->offset - 1);
 	if (scan->log && scan->locked)

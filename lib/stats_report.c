@@ -113,32 +113,26 @@ static void report_overhead(const struct stats *stats, struct report *report)
 	report->tracer_cpu_seconds = cpu_ns / 1e9;
 }
 
-static int sums_find(struct path_sums *sums, uint32_t path, uint32_t nhops, struct path_sum **sum)
+/* The path's sum, begun if it is new; NULL if there is no memory. */
+static struct path_sum *sums_find(struct path_sums *sums, uint32_t path, uint32_t nhops)
 {
 	uint32_t index = map_find(&sums->by_path, path);
-	int err;
 
-	if (index != MAP_NONE) {
-		*sum = &sums->sums[index];
-		return 0;
-	}
-	err = array_reserve(&sums->sums, &sums->room, sums->count + 1, sizeof(*sums->sums));
-	if (!err)
-		err = map_add(&sums->by_path, path, sums->count);
-	if (err)
-		return err;
-	*sum = &sums->sums[sums->count++];
-	**sum = (struct path_sum){.path = path, .tracks.nhops = nhops};
-	return 0;
+	if (index != MAP_NONE)
+		return &sums->sums[index];
+	if (array_reserve(&sums->sums, &sums->room, sums->count + 1, sizeof(*sums->sums)) ||
+	    map_add(&sums->by_path, path, sums->count))
+		return NULL;
+	sums->sums[sums->count] = (struct path_sum){.path = path, .tracks.nhops = nhops};
+	return &sums->sums[sums->count++];
 }
 
 static int sums_add(struct path_sums *sums, struct variant *variant)
 {
-	struct path_sum *sum;
-	int err = sums_find(sums, variant->path, variant->tracks.nhops, &sum);
+	struct path_sum *sum = sums_find(sums, variant->path, variant->tracks.nhops);
 
-	if (err)
-		return err;
+	if (!sum)
+		return -ENOMEM;
 	sum->packets += variant->count;
 	return sum->tracks.nhops ? tracks_merge(&sum->tracks, &variant->tracks) : 0;
 }

@@ -85,7 +85,8 @@ struct anchor_row {
 	uint64_t domain;
 };
 
-enum loss_cause { /* on disk */
+/* On disk: numbers never change. */
+enum loss_cause {
 	LOSS_OTHER, /* one that this version has no name for */
 	LOSS_RING_FULL,
 	LOSS_WRITE_ERROR,

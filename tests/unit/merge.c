@@ -28,8 +28,8 @@ struct recipe {
 struct output {
 	struct vnt_event events[20000];
 	size_t count;
-	struct epoch_row epochs[256];
-	size_t epoch_at[256]; /* how many events came before it */
+	struct epoch_row epochs[512];
+	size_t epoch_at[512]; /* how many events came before it */
 	size_t nepochs;
 	struct loss_row losses[64];
 	size_t nlosses;
@@ -120,7 +120,7 @@ static int open_merge(struct merge **merge, int *fds, size_t count, enum merge_c
 		      char *reason)
 {
 	struct reader *readers[64];
-	char name[16];
+	char name[32];
 
 	logged[0] = '\0';
 	for (size_t i = 0; i < count; i++) {
@@ -433,6 +433,8 @@ Test(merge, the_same_inputs_give_the_same_bytes)
 	}
 	cr_assert_eq(sizes[0], sizes[1]);
 	cr_assert_eq(memcmp(bytes[0], bytes[1], sizes[0]), 0);
+	for (int i = 0; i < 2; i++)
+		munmap(bytes[i], sizes[i]);
 }
 
 Test(merge, damage_is_passed_on)

@@ -77,7 +77,7 @@ static bool says(const struct content *content, const char *what, size_t from, s
 {
 	char line[128];
 
-	snprintf(line, sizeof(line), "x: %s: bytes %zu-%zu skipped", what, from, end - 1);
+	snprintf(line, sizeof(line), "'x' is %s: bytes %zu-%zu skipped", what, from, end - 1);
 	return content->lines == 1 && !strcmp(content->line, line);
 }
 
