@@ -147,10 +147,13 @@ static int keep_rows(struct merge_input *input, const struct batch *batch)
 
 int merge_input_read_ahead(struct merge_input *input)
 {
-	size_t missing = reader_info(input->reader)->ndomains;
+	const struct trace_info *info = reader_info(input->reader);
+	size_t missing = info->ndomains;
 	struct batch batch;
-	int err = 0;
+	int err = activity_open(&input->activity, info->nprobes);
 
+	if (err)
+		return err;
 	input->anchors = calloc(missing + 1, sizeof(*input->anchors));
 	if (!input->anchors)
 		return -ENOMEM;
@@ -170,7 +173,7 @@ int merge_input_read_ahead(struct merge_input *input)
 }
 
 /* What was read ahead comes first, in the order it was read. */
-static int next_batch(struct merge_input *input, struct batch *batch)
+static int next_read(struct merge_input *input, struct batch *batch)
 {
 	if (input->delivered < input->nahead) {
 		*batch = input->ahead[input->delivered++];
@@ -181,12 +184,28 @@ static int next_batch(struct merge_input *input, struct batch *batch)
 		input->waiting.count = 0;
 		return 1;
 	}
-	return input->ended ? 0 : reader_next(input->reader, batch);
+	return reader_next(input->reader, batch);
+}
+
+/* With the epochs that the input lacks where it was damaged, or where it breaks off. */
+static int next_batch(struct merge_input *input, struct batch *batch)
+{
+	int err;
+
+	if (activity_next(&input->activity, batch))
+		return 1;
+	err = next_read(input, batch);
+	if (err > 0)
+		activity_note(&input->activity, batch);
+	if (err)
+		return err;
+	activity_end(&input->activity);
+	return activity_next(&input->activity, batch);
 }
 
 int merge_input_next(struct merge_input *input, struct batch *batch)
 {
-	int err = next_batch(input, batch);
+	int err = input->ended ? 0 : next_batch(input, batch);
 
 	if (!err)
 		input->ended = true;
@@ -215,5 +234,6 @@ void merge_input_release(struct merge_input *input)
 	free(input->anchors);
 	free(input->domains);
 	free(input->probes);
+	activity_release(&input->activity);
 	reader_close(input->reader);
 }

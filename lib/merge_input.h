@@ -3,6 +3,7 @@
 #ifndef VNT_MERGE_INPUT_H
 #define VNT_MERGE_INPUT_H
 
+#include "activity.h"
 #include "reader.h"
 
 struct merge_input {
@@ -17,6 +18,7 @@ struct merge_input {
 	struct batch batch;   /* events or epochs that are being taken; empty at first */
 	size_t at;            /* the next one of them */
 	struct batch waiting; /* events read ahead; count 0 if none */
+	struct activity activity;
 	bool ended;
 };
 

@@ -48,6 +48,29 @@ tenth_is_lost() {
 	json ".packets | .observed == $COUNT and .complete == $COUNT"
 }
 
+# record_kill DOMAIN: as the kernel would, out of memory.
+record_kill() {
+	kill -KILL "${RECORD_PID[$1]}"
+	wait "${RECORD_PID[$1]}" 2>/dev/null || true
+}
+
+@test "a recorder that is killed loses 100 ms, and no packet is called lost for it" {
+	record_route 'udp port 5001'
+	send_numbers 4000 100 10.0.2.1 2000 &
+	sender=$!
+	sleep 1
+	record_kill r
+	wait $sender
+	for domain in h1 h2; do
+		record_stop $domain
+	done
+	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR"/{h1,r,h2}.vnt 3>&-
+	json '.loss | length > 0 and all(.lost == 0)'
+	# About 2000 packets a second went by: 100 ms are 200.
+	json '[.probes[] | select(.name == "r/dev:p1:rx").events][0] > 1400'
+	json ".probes[] | select(.name == \"h2/dev:eth0:rx\").events == 4000"
+}
+
 @test "every tenth packet is dropped, IPv4" {
 	drop_every_tenth iptables
 	record_route 'udp port 5001'

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * activity.h - which probes of a trace were observing, also where the trace does not say so.
+ *
+ * A recorder that was killed leaves no end epochs, and a damaged range hides all its probes for a
+ * while. Without epochs for that, packets that nobody looked at would pass for lost.
+ */
+#ifndef VNT_ACTIVITY_H
+#define VNT_ACTIVITY_H
+
+#include "trace.h"
+
+struct activity {
+	bool *active; /* per probe, as the trace's epochs say */
+	size_t nprobes;
+	struct epoch_row *rows;
+	uint64_t last_ns; /* the latest time that the trace is known to cover */
+	/* Epochs to make up, at most a pause and its end. */
+	struct epoch_row pending[2];
+	size_t npending;
+	bool ended;
+};
+
+int activity_open(struct activity *activity, size_t nprobes); /* 0 or -ENOMEM */
+
+/* Follows the batches of the trace, in their order. */
+void activity_note(struct activity *activity, const struct batch *batch);
+
+/* The trace ends here: probes that it left active end with it. */
+void activity_end(struct activity *activity);
+
+/* True, and epochs that the trace lacks in *batch; they come next in its order. The rows live until
+ * the next call. */
+bool activity_next(struct activity *activity, struct batch *batch);
+
+void activity_release(struct activity *activity);
+
+#endif
