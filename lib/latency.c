@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ROWS_MAX   256          /* a power of two */
 #define CHANGE_MAX (1ull << 58) /* ns; keeps jitter16 within 64 bits */
@@ -136,7 +137,8 @@ int64_t latency_bound(const struct trace_info *info, uint16_t from, uint16_t to)
 	const struct domain *b = &info->domains[info->probes[to].domain];
 	int64_t sum;
 
-	if (a == b)
+	/* Booted together: one clock, even where nobody knows how it relates to the reference. */
+	if (a == b || (*a->boot_id && strcmp(a->boot_id, b->boot_id) == 0))
 		return 0;
 	if (a->clock.bound_ns < 0 || b->clock.bound_ns < 0)
 		return CLOCK_UNBOUNDED;
