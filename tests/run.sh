@@ -22,7 +22,7 @@ cd "$source_dir" || exit
 passed=0
 failed=0
 
-steps=(packages release sanitize unit unit-sanitize bats bats-sanitize format tidy man shell)
+steps=(packages release sanitize unit unit-sanitize bats bats-sanitize model format tidy man shell)
 
 step_packages() {
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}"
@@ -58,6 +58,11 @@ step_bats-sanitize() {
 	BUILD=$sanitize VNETTRACE=$sanitize/vnettrace timeout 400 bats --tap tests/cli.bats
 }
 
+# The event ring's protocol, in every interleaving.
+step_model() {
+	tests/model/run.sh
+}
+
 step_format() {
 	find lib bpf cmd tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
 }
@@ -75,7 +80,7 @@ step_man() {
 step_shell() {
 	# 2053, 2154: globs on the right side, and variables that bats sets.
 	shellcheck -x -P SCRIPTDIR -S warning -e SC2053,SC2154 \
-		.ci/run tests/*.sh tests/*.bats tests/lib/*.bash
+		.ci/run tests/*.sh tests/model/*.sh tests/*.bats tests/lib/*.bash
 }
 
 # A step whose output is TAP counts its tests, any other counts as one.
