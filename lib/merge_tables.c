@@ -140,8 +140,7 @@ static void place_clock(const struct tables *tables, struct merge_input *input,
 		input->shift_ns = clock_place(&clock, tables->info->domains, tables->info->ndomains,
 					      &tables->inputs[0].anchors[0], fits);
 	else
-		clock_leave(&clock, reader_info(tables->inputs[0].reader)->domains[0].boot_id,
-			    fits);
+		clock_leave(&clock, &reader_info(tables->inputs[0].reader)->domains[0], fits);
 }
 
 static int join_domains(const struct tables *tables, struct merge_input *input)
