@@ -158,8 +158,14 @@ static int take_epochs(struct merge *merge, struct batch *batch)
 {
 	struct merge_input *input = &merge->inputs[merge->heap[0].input];
 
-	*batch = input->batch;
-	input->at = input->batch.count;
+	uint64_t until_ns = end_of_turn(merge);
+	size_t first = input->at;
+
+	while (input->at < input->batch.count && merge_input_time(input) <= until_ns)
+		input->at++;
+	*batch = (struct batch){.type = BATCH_EPOCHS,
+				.count = input->at - first,
+				.epochs = input->batch.epochs + first};
 	end_turn(merge);
 	return pass_rows(merge, input, batch);
 }
@@ -238,6 +244,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 			reader_close(readers[i]);
 		return -ENOMEM;
 	}
+	self->seen_flows[0] = 1; /* 0 says nothing seen, but there it is a flow's hash */
 	err = take_readers(self, readers, count);
 	if (err)
 		goto out;

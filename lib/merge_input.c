@@ -120,7 +120,7 @@ static void note_anchors(struct merge_input *input, const struct batch *batch, s
 	for (size_t i = 0; i < batch->count; i++) {
 		struct anchor_row *first = &input->anchors[batch->anchors[i].domain];
 
-		if (first->mono_ns)
+		if (first->mono_ns || !batch->anchors[i].mono_ns)
 			continue;
 		*first = batch->anchors[i];
 		(*missing)--;
