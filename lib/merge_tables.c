@@ -47,9 +47,10 @@ static int check_twice(const struct tables *tables, size_t input)
 	return 0;
 }
 
+/* Without a boot ID nothing shows that two of one name are one. */
 static bool same_domain(const struct domain *a, const struct domain *b, const char *a_name)
 {
-	return strcmp(a_name, b->name) == 0 && strcmp(a->boot_id, b->boot_id) == 0 &&
+	return strcmp(a_name, b->name) == 0 && *a->boot_id && strcmp(a->boot_id, b->boot_id) == 0 &&
 	       a->timens_monotonic_ns == b->timens_monotonic_ns &&
 	       a->timens_boottime_ns == b->timens_boottime_ns;
 }
