@@ -18,7 +18,7 @@ static int64_t add_bounds(int64_t a, int64_t b)
 {
 	int64_t sum;
 
-	if (a == CLOCK_UNBOUNDED || b == CLOCK_UNBOUNDED || __builtin_add_overflow(a, b, &sum))
+	if (a < 0 || b < 0 || __builtin_add_overflow(a, b, &sum))
 		return CLOCK_UNBOUNDED;
 	return sum;
 }
@@ -47,10 +47,61 @@ static int64_t saturating_sub(int64_t a, int64_t b)
 	return difference;
 }
 
+static int64_t saturating_add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
 /* What turns this domain's CLOCK_MONOTONIC into CLOCK_REALTIME. */
 static int64_t wall_offset(const struct anchor_row *anchor)
 {
 	return anchor->real_ns - anchor->mono_ns;
+}
+
+/* The clock of a domain that was booted together with a placed one, and is shifted as far. */
+static struct clock_fit share_clock(const struct domain *placed)
+{
+	struct clock_fit fit = placed->clock;
+
+	if (is_exact(&fit))
+		set_method(&fit, "same");
+	return fit;
+}
+
+/* What `own` is to its input, and the input to the reference: the weaker method, the sum of bounds. */
+static struct clock_fit compose(const struct clock_fit *own, const struct clock_fit *input)
+{
+	struct clock_fit fit = is_exact(own) ? *input : *own;
+
+	if (strcmp(input->method, "none") == 0)
+		set_method(&fit, "none");
+	fit.bound_ns = add_bounds(is_exact(own) ? 0 : own->bound_ns, input->bound_ns);
+	return fit;
+}
+
+/* The domain of the input that was booted together with a placed one, *known: rather one that agrees
+ * exactly with the input's reference. input->ndomains if there is none. */
+static size_t find_shared(const struct clock_input *input, const struct domain *placed,
+			  size_t nplaced, const struct domain **known)
+{
+	size_t found = input->ndomains;
+
+	for (size_t i = 0; i < input->ndomains; i++) {
+		const struct domain *same = find_boot(placed, nplaced, input->domains[i].boot_id);
+		bool exact = is_exact(&input->domains[i].clock);
+
+		if (!same || (found != input->ndomains && !exact))
+			continue;
+		found = i;
+		*known = same;
+		if (exact)
+			break;
+	}
+	return found;
 }
 
 /* The clock that the input's own reference gets; its shift is *shift. */
@@ -59,17 +110,15 @@ static struct clock_fit place_input(const struct clock_input *input, const struc
 				    int64_t *shift)
 {
 	struct clock_fit fit = {.bound_ns = CLOCK_UNBOUNDED};
+	const struct domain *known = NULL;
+	size_t shared = find_shared(input, placed, nplaced, &known);
 
-	for (size_t i = 0; i < input->ndomains; i++) {
-		const struct domain *known = find_boot(placed, nplaced, input->domains[i].boot_id);
+	if (shared != input->ndomains) {
+		const struct clock_fit *own = &input->domains[shared].clock;
 
-		if (!known)
-			continue;
-		*shift = saturating_sub(known->clock.offset_ns, input->domains[i].clock.offset_ns);
-		fit = known->clock;
-		if (is_exact(&fit))
-			set_method(&fit, "same");
-		return fit;
+		*shift = saturating_sub(known->clock.offset_ns, own->offset_ns);
+		fit = share_clock(known);
+		return compose(own, &fit);
 	}
 	*shift = 0;
 	set_method(&fit, "none");
@@ -90,22 +139,29 @@ int64_t clock_place(const struct clock_input *input, const struct domain *placed
 		fit = place_input(input, placed, nplaced, reference, &shift);
 	for (size_t i = 0; i < input->ndomains; i++) {
 		const struct clock_fit *own = &input->domains[i].clock;
+		const struct domain *known = find_boot(placed, nplaced, input->domains[i].boot_id);
 
-		fits[i] = is_exact(own) ? fit : *own;
-		fits[i].offset_ns = saturating_sub(own->offset_ns, -shift);
-		fits[i].bound_ns = add_bounds(is_exact(own) ? 0 : own->bound_ns, fit.bound_ns);
+		fits[i] = compose(own, &fit);
+		fits[i].offset_ns = saturating_add(own->offset_ns, shift);
+		if (known && known->clock.offset_ns == fits[i].offset_ns)
+			fits[i] = share_clock(known);
 		if (!nplaced && is_exact(own))
 			set_method(&fits[i], i ? "same" : "reference");
 	}
 	return shift;
 }
 
-void clock_leave(const struct clock_input *input, const char *reference_boot_id,
+void clock_leave(const struct clock_input *input, const struct domain *reference,
 		 struct clock_fit *fits)
 {
 	for (size_t i = 0; i < input->ndomains; i++) {
-		fits[i] = (struct clock_fit){.method = "none", .bound_ns = CLOCK_UNBOUNDED};
-		if (same_boot(input->domains[i].boot_id, reference_boot_id))
+		const struct domain *domain = &input->domains[i];
+
+		fits[i] = (struct clock_fit){.method = "none",
+					     .offset_ns = domain->clock.offset_ns,
+					     .bound_ns = CLOCK_UNBOUNDED};
+		if (same_boot(domain->boot_id, reference->boot_id) &&
+		    domain->clock.offset_ns == reference->clock.offset_ns)
 			fits[i].bound_ns = 0;
 	}
 }

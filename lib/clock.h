@@ -21,8 +21,9 @@ struct clock_input {
  * How far the times of `input` must be shifted to agree with the domains placed before (of which
  * placed[0] is the reference), and in `fits` (input->ndomains) the resulting clock of each domain.
  *
- * A domain that was booted together with one placed before has its clock, exactly. Otherwise the
- * wall clocks decide (method "realtime"), which proves nothing: the bound is CLOCK_UNBOUNDED. Without
+ * A domain that was booted together with one placed before has its clock, exactly, and brings along
+ * the others of its input, each with what their own clock in the input is worth. Otherwise the wall
+ * clocks decide (method "realtime"), which proves nothing: the bound is CLOCK_UNBOUNDED. Without
  * anchors on either side nothing is shifted (method "none").
  *
  * `reference` is the anchor of placed[0]; with nplaced 0 the input is the reference.
@@ -30,8 +31,9 @@ struct clock_input {
 int64_t clock_place(const struct clock_input *input, const struct domain *placed, size_t nplaced,
 		    const struct anchor_row *reference, struct clock_fit *fits);
 
-/* The same where times are to be left alone: shifts nothing, says what that means. */
-void clock_leave(const struct clock_input *input, const char *reference_boot_id,
+/* The same where times are to be left alone: shifts nothing, says what that means. `reference` is the
+ * first domain of the first input; offsets that an earlier merge added stay said. */
+void clock_leave(const struct clock_input *input, const struct domain *reference,
 		 struct clock_fit *fits);
 
 #endif

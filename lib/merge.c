@@ -11,11 +11,17 @@
 #define OUT_EVENTS 4096
 #define SEEN_FLOWS 65536 /* direct-mapped; a collision only repeats a row */
 
+/* An input in the heap, and the time of its next row: beside it, as it is looked at all the time. */
+struct turn {
+	uint64_t time_ns;
+	size_t input;
+};
+
 struct merge {
 	struct trace_info info;
 	struct merge_input *inputs;
 	size_t ninputs;
-	size_t *heap; /* inputs whose current batch has times, the oldest on top */
+	struct turn *heap; /* inputs whose current batch has times, the oldest on top */
 	size_t nheap;
 	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
 	struct vnt_event *out;
@@ -39,81 +45,75 @@ uint64_t merge_damaged(const struct merge *merge)
 }
 
 /* Older, or as old and of an input named earlier. */
-static bool comes_before(const struct merge *merge, size_t a, size_t b)
+static bool comes_before(const struct turn *a, const struct turn *b)
 {
-	uint64_t a_ns = merge_input_time(&merge->inputs[a]);
-	uint64_t b_ns = merge_input_time(&merge->inputs[b]);
-
-	return a_ns != b_ns ? a_ns < b_ns : a < b;
+	return a->time_ns != b->time_ns ? a->time_ns < b->time_ns : a->input < b->input;
 }
 
-static void swap(size_t *a, size_t *b)
-{
-	size_t value = *a;
-
-	*a = *b;
-	*b = value;
-}
-
+/* Sinks the top of the heap to where it belongs. */
 static void sift_down(struct merge *merge)
 {
+	const struct turn turn = merge->heap[0];
 	size_t at = 0, child;
 
 	while ((child = 2 * at + 1) < merge->nheap) {
-		if (child + 1 < merge->nheap &&
-		    comes_before(merge, merge->heap[child + 1], merge->heap[child]))
-			child++;
-		if (!comes_before(merge, merge->heap[child], merge->heap[at]))
+		if (child + 1 < merge->nheap)
+			child += comes_before(&merge->heap[child + 1], &merge->heap[child]);
+		if (!comes_before(&merge->heap[child], &turn))
 			break;
-		swap(&merge->heap[at], &merge->heap[child]);
+		merge->heap[at] = merge->heap[child];
 		at = child;
 	}
+	merge->heap[at] = turn;
 }
 
-static void sift_up(struct merge *merge, size_t at)
+static void push(struct merge *merge, size_t input)
 {
-	while (at && comes_before(merge, merge->heap[at], merge->heap[(at - 1) / 2])) {
-		swap(&merge->heap[at], &merge->heap[(at - 1) / 2]);
+	const struct turn turn = {merge_input_time(&merge->inputs[input]), input};
+	size_t at = merge->nheap++;
+
+	while (at && comes_before(&turn, &merge->heap[(at - 1) / 2])) {
+		merge->heap[at] = merge->heap[(at - 1) / 2];
 		at = (at - 1) / 2;
 	}
+	merge->heap[at] = turn;
 }
 
-/* The input that would be on top if the top were taken away, or ninputs. */
-static size_t second(const struct merge *merge)
+/* The last time that the oldest input may go to before another one's turn. */
+static uint64_t end_of_turn(const struct merge *merge)
 {
+	const struct turn *next = &merge->heap[1];
+
 	if (merge->nheap < 2)
-		return merge->ninputs;
-	if (merge->nheap == 2 || comes_before(merge, merge->heap[1], merge->heap[2]))
-		return merge->heap[1];
-	return merge->heap[2];
+		return UINT64_MAX;
+	if (merge->nheap > 2 && comes_before(&merge->heap[2], next))
+		next = &merge->heap[2];
+	/* On a tie the one named earlier comes first. If that is not the oldest, it is later, and
+	 * so not at 0. */
+	return merge->heap[0].input > next->input ? next->time_ns - 1 : next->time_ns;
 }
 
-/* The oldest input's batch is used up. */
-static void retire_top(struct merge *merge)
+/* The oldest input has moved on: to its new place, or to where its next batch is read. */
+static void end_turn(struct merge *merge)
 {
-	merge->refill = merge->heap[0];
-	merge->heap[0] = merge->heap[--merge->nheap];
+	const struct merge_input *input = &merge->inputs[merge->heap[0].input];
+
+	if (input->at < input->batch.count) {
+		merge->heap[0].time_ns = merge_input_time(input);
+	} else {
+		merge->refill = merge->heap[0].input;
+		merge->heap[0] = merge->heap[--merge->nheap];
+	}
 	sift_down(merge);
 }
 
 /* Copies from the oldest input what precedes all others; returns how many events. */
 static size_t take_run(struct merge *merge, struct vnt_event *out, size_t room)
 {
-	size_t top = merge->heap[0], next = second(merge);
-	struct merge_input *input = &merge->inputs[top];
-	uint64_t until = UINT64_MAX;
-	size_t taken;
+	struct merge_input *input = &merge->inputs[merge->heap[0].input];
+	size_t taken = merge_input_take(input, end_of_turn(merge), out, room);
 
-	if (next != merge->ninputs) {
-		until = merge_input_time(&merge->inputs[next]);
-		if (top > next)
-			until--; /* on a tie the other comes first; it is later, so not at 0 */
-	}
-	taken = merge_input_take(input, until, out, room);
-	if (input->at == input->batch.count)
-		retire_top(merge);
-	else
-		sift_down(merge);
+	end_turn(merge);
 	return taken;
 }
 
@@ -156,11 +156,17 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 /* Epochs come at their time, so that a sink knows who was observing when. */
 static int take_epochs(struct merge *merge, struct batch *batch)
 {
-	struct merge_input *input = &merge->inputs[merge->heap[0]];
+	struct merge_input *input = &merge->inputs[merge->heap[0].input];
 
-	*batch = input->batch;
-	input->at = input->batch.count;
-	retire_top(merge);
+	uint64_t until_ns = end_of_turn(merge);
+	size_t first = input->at;
+
+	while (input->at < input->batch.count && merge_input_time(input) <= until_ns)
+		input->at++;
+	*batch = (struct batch){.type = BATCH_EPOCHS,
+				.count = input->at - first,
+				.epochs = input->batch.epochs + first};
+	end_turn(merge);
 	return pass_rows(merge, input, batch);
 }
 
@@ -174,10 +180,8 @@ static int refill(struct merge *merge, struct batch *batch)
 		return err;
 	if (err && !merge_has_times(batch->type))
 		return pass_rows(merge, input, batch);
-	if (err && batch->count) {
-		merge->heap[merge->nheap] = merge->refill;
-		sift_up(merge, merge->nheap++);
-	}
+	if (err && batch->count)
+		push(merge, merge->refill);
 	/* At first every input is empty: they are filled one after the other. */
 	merge->refill = merge_input_first_empty(merge->inputs, merge->ninputs);
 	return 0;
@@ -206,7 +210,7 @@ int merge_next(struct merge *merge, struct batch *batch)
 		}
 		if (!merge->nheap)
 			break;
-		if (merge->inputs[merge->heap[0]].batch.type == BATCH_EPOCHS)
+		if (merge->inputs[merge->heap[0].input].batch.type == BATCH_EPOCHS)
 			return count ? pass_events(merge, batch, count) : take_epochs(merge, batch);
 		count += take_run(merge, merge->out + count, OUT_EVENTS - count);
 	}
@@ -240,6 +244,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 			reader_close(readers[i]);
 		return -ENOMEM;
 	}
+	self->seen_flows[0] = 1; /* 0 says nothing seen, but there it is a flow's hash */
 	err = take_readers(self, readers, count);
 	if (err)
 		goto out;

@@ -120,7 +120,7 @@ static void note_anchors(struct merge_input *input, const struct batch *batch, s
 	for (size_t i = 0; i < batch->count; i++) {
 		struct anchor_row *first = &input->anchors[batch->anchors[i].domain];
 
-		if (first->mono_ns)
+		if (first->mono_ns || !batch->anchors[i].mono_ns)
 			continue;
 		*first = batch->anchors[i];
 		(*missing)--;
@@ -130,7 +130,7 @@ static void note_anchors(struct merge_input *input, const struct batch *batch, s
 static int keep_rows(struct merge_input *input, const struct batch *batch)
 {
 	size_t size = merge_row_size(batch->type) * batch->count;
-	struct batch *grown = reallocarray(input->ahead, input->nahead + 1, sizeof(*grown));
+	struct ahead *grown = reallocarray(input->ahead, input->nahead + 1, sizeof(*grown));
 	void *rows;
 
 	if (!grown)
@@ -140,8 +140,8 @@ static int keep_rows(struct merge_input *input, const struct batch *batch)
 	if (!rows)
 		return -ENOMEM;
 	memcpy(rows, batch->rows, size);
-	grown[input->nahead] = *batch;
-	grown[input->nahead++].rows = rows;
+	grown[input->nahead] = (struct ahead){*batch, reader_found(input->reader, batch)};
+	grown[input->nahead++].batch.rows = rows;
 	return 0;
 }
 
@@ -172,11 +172,15 @@ int merge_input_read_ahead(struct merge_input *input)
 	return err;
 }
 
-/* What was read ahead comes first, in the order it was read. */
-static int next_read(struct merge_input *input, struct batch *batch)
+/* What was read ahead comes first, in the order it was read. *found as in struct ahead. */
+static int next_read(struct merge_input *input, struct batch *batch, bool *found)
 {
+	int err;
+
+	*found = false;
 	if (input->delivered < input->nahead) {
-		*batch = input->ahead[input->delivered++];
+		*found = input->ahead[input->delivered].found;
+		*batch = input->ahead[input->delivered++].batch;
 		return 1;
 	}
 	if (input->waiting.count) {
@@ -184,18 +188,22 @@ static int next_read(struct merge_input *input, struct batch *batch)
 		input->waiting.count = 0;
 		return 1;
 	}
-	return reader_next(input->reader, batch);
+	err = reader_next(input->reader, batch);
+	*found = err > 0 && reader_found(input->reader, batch);
+	return err;
 }
 
-/* With the epochs that the input lacks where it was damaged, or where it breaks off. */
+/* With the epochs that the input lacks where it was damaged, or where it breaks off. Damage that an
+ * earlier merge met is in the ledger of what it wrote, and its epochs are there. */
 static int next_batch(struct merge_input *input, struct batch *batch)
 {
+	bool found;
 	int err;
 
 	if (activity_next(&input->activity, batch))
 		return 1;
-	err = next_read(input, batch);
-	if (err > 0)
+	err = next_read(input, batch, &found);
+	if (err > 0 && (found || batch->type != BATCH_LOSSES))
 		activity_note(&input->activity, batch);
 	if (err)
 		return err;
@@ -229,7 +237,7 @@ size_t merge_input_first_empty(const struct merge_input *inputs, size_t count)
 void merge_input_release(struct merge_input *input)
 {
 	for (size_t i = 0; i < input->nahead; i++)
-		free((void *)input->ahead[i].rows);
+		free((void *)input->ahead[i].batch.rows);
 	free(input->ahead);
 	free(input->anchors);
 	free(input->domains);

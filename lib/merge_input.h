@@ -6,13 +6,19 @@
 #include "activity.h"
 #include "reader.h"
 
+/* Rows read before their turn; owns them. */
+struct ahead {
+	struct batch batch;
+	bool found; /* by the reader: see reader_found() */
+};
+
 struct merge_input {
 	struct reader *reader;
 	uint16_t *domains;          /* per domain of the input: its index in the merge */
 	uint16_t *probes;           /* per probe of the input: its index in the merge */
 	int64_t shift_ns;           /* added to all its times */
 	struct anchor_row *anchors; /* per domain: the first one, or mono_ns 0 */
-	struct batch *ahead;        /* rows read before their turn; own their rows */
+	struct ahead *ahead;
 	size_t nahead;
 	size_t delivered;     /* of `ahead` */
 	struct batch batch;   /* events or epochs that are being taken; empty at first */

@@ -47,9 +47,10 @@ static int check_twice(const struct tables *tables, size_t input)
 	return 0;
 }
 
+/* Without a boot ID nothing shows that two of one name are one. */
 static bool same_domain(const struct domain *a, const struct domain *b, const char *a_name)
 {
-	return strcmp(a_name, b->name) == 0 && strcmp(a->boot_id, b->boot_id) == 0 &&
+	return strcmp(a_name, b->name) == 0 && *a->boot_id && strcmp(a->boot_id, b->boot_id) == 0 &&
 	       a->timens_monotonic_ns == b->timens_monotonic_ns &&
 	       a->timens_boottime_ns == b->timens_boottime_ns;
 }
@@ -140,8 +141,7 @@ static void place_clock(const struct tables *tables, struct merge_input *input,
 		input->shift_ns = clock_place(&clock, tables->info->domains, tables->info->ndomains,
 					      &tables->inputs[0].anchors[0], fits);
 	else
-		clock_leave(&clock, reader_info(tables->inputs[0].reader)->domains[0].boot_id,
-			    fits);
+		clock_leave(&clock, &reader_info(tables->inputs[0].reader)->domains[0], fits);
 }
 
 static int join_domains(const struct tables *tables, struct merge_input *input)

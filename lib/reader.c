@@ -200,6 +200,11 @@ int reader_next(struct reader *reader, struct batch *batch)
 	return 1;
 }
 
+bool reader_found(const struct reader *reader, const struct batch *batch)
+{
+	return batch->type == BATCH_LOSSES && batch->losses == &reader->loss;
+}
+
 /* Finds the first intact copy of the header. */
 static int reader_header(struct reader *reader)
 {

@@ -28,6 +28,9 @@ const char *reader_name(const struct reader *reader);
  * skipped. */
 int reader_next(struct reader *reader, struct batch *batch);
 
+/* Is this batch, the last one read, what the reader itself found missing, not a row of the file? */
+bool reader_found(const struct reader *reader, const struct batch *batch);
+
 /* Bytes that could not be used so far. */
 uint64_t reader_damaged(const struct reader *reader);
 

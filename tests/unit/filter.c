@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pcap/pcap.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static const char *const expressions[] = {
 	"ip[6:2] & 0x3fff != 0 and icmp",
 	"ip[8] = 64 and not tcp",
 	"ip[1:2] > 5",
-	"ip[3:4] = 0",
+	"ip[3:4] & 0xff = 0x40",
 	"ip[2:2] - 20 > 100",
 	"ip[2:2] * 2 = 168",
 	"(ip[2:2] / 3) > 30",
@@ -69,6 +70,20 @@ static const char *const expressions[] = {
 	"ip broadcast or ip multicast",
 	"ip6 multicast",
 	"udp[(ip[2:2] - 30):1] = 0",
+	"tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420",
+	"tcp[((tcp[12:1] & 0xf0) >> 2):2] = 0x4745 or udp[8:2] = 0x4745",
+	"net 10.0.1.0/24",
+	"host 10.0.1.1 and not host 10.0.2.1",
+	"tcp portrange 79-81 or udp portrange 50-60",
+	"ip[2:2] / (ip[8] & 0x43) = 1", /* the divisor can be 0 */
+	"ip[2:2] % (ip[8] & 3) = 0",
+	"(ip[2:2] << (ip[8] & 0x3f)) != 0",
+	"((ip[2:2] | ip[4:2]) ^ (ip[12:4] & ip[16:4])) > 0x0a000000",
+	"(ip[2:2] * ip[8] + ip[4:2] / 3) % 5 = (ip[12:4] - ip[16:4]) % 3",
+	"arp[6:2] = 1 and arp[24:4] = 0x0a0001fe",
+	"ip6[4:2] + 40 > len - 14",
+	"ether[12:2] > 0x07ff",
+	"",
 	"ip[2:2] + ip[4:2] * 3 - udp[4:2] > 77777",
 };
 #define EXPRESSIONS (sizeof(expressions) / sizeof(expressions[0]))
@@ -92,6 +107,8 @@ static struct vnt_view view_of(const struct frame *frame)
 	return view;
 }
 
+static bool answers[2]; /* that were seen */
+
 static void compare(const char *expression, const struct filter *filter,
 		    const struct bpf_program *program, const struct frame *frame)
 {
@@ -100,8 +117,120 @@ static void compare(const char *expression, const struct filter *filter,
 	int want = bpf_filter(program->bf_insns, frame->bytes, frame->length, frame->captured) != 0;
 	int have = vm_run(filter, &view, &fault);
 
+	answers[want] = true;
+
 	cr_assert_eq(have, want, "'%s': %d, not %d (%s), %u of %u bytes", expression, have, want,
 		     fault, frame->captured, frame->length);
+}
+
+static uint32_t any_of(const uint32_t *values, size_t count)
+{
+	return rand() % 6 ? values[rand() % count] : (uint32_t)rand();
+}
+#define ANY_OF(...)                             \
+	any_of((const uint32_t[]){__VA_ARGS__}, \
+	       sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static void put(uint8_t *at, uint32_t value, unsigned int bytes)
+{
+	while (bytes) {
+		at[--bytes] = value;
+		value >>= 8;
+	}
+}
+
+/* A transport header and payload; what is behind the frame's end is left out. */
+static void build_transport(uint8_t *at, uint8_t proto)
+{
+	unsigned int words = rand() % 3 ? 8 : 5 + rand() % 11;
+
+	put(at, ANY_OF(5001, 80, 53, 5000, 40000), 2);
+	put(at + 2, ANY_OF(5001, 80, 53, 5002, 40000), 2);
+	if (proto == 6) {
+		put(at + 12, words << 4, 1);
+		put(at + 13, ANY_OF(2, 0x12, 0x10, 0x18, 0x11, 4), 1);
+		put(at + 4 * words, ANY_OF(0x47455420, 0x00010203), 4);
+	} else if (proto == 17) {
+		put(at + 4, 8 + rand() % 1400, 2);
+		put(at + 8, ANY_OF(0x47455420, 0, 50), 4);
+	} else {
+		put(at, ANY_OF(0, 8, 128, 129), 1);
+	}
+}
+
+static void build_ipv4(uint8_t *ip)
+{
+	unsigned int words = rand() % 3 ? 5 : 5 + rand() % 11;
+	uint8_t proto = ANY_OF(1, 6, 6, 6, 17, 17, 17, 47);
+
+	put(ip, 0x40 | words, 1);
+	put(ip + 1, rand() % 3 ? 0 : rand(), 1);
+	put(ip + 2, ANY_OF(84, 100, 60, 1500), 2);
+	put(ip + 4, rand(), 2);
+	put(ip + 6, ANY_OF(0, 0, 0, 0x4000, 0x2000, 0x2001, 0x00b9), 2);
+	put(ip + 8, ANY_OF(64, 63, 1, 128), 1);
+	put(ip + 9, proto, 1);
+	put(ip + 12, ANY_OF(0x0a000101, 0x0a000201, 0xc0a80001), 4);
+	put(ip + 16, ANY_OF(0x0a000101, 0x0a000201, 0xe0000001, 0xffffffff), 4);
+	build_transport(ip + 4 * words, proto);
+}
+
+static void build_ipv6(uint8_t *ip)
+{
+	uint8_t proto = ANY_OF(6, 6, 17, 17, 58, 44, 0);
+
+	put(ip, 0x60000000, 4);
+	put(ip + 4, rand() % 1500, 2);
+	put(ip + 6, proto, 1);
+	put(ip + 7, ANY_OF(64, 63, 1, 255), 1);
+	for (int at = 8; at < 40; at += 16) {
+		memset(ip + at, 0, 16);
+		put(ip + at, ANY_OF(0xfd010000, 0xfd020000, 0xff020000), 4);
+		put(ip + at + 15, ANY_OF(1, 1, 2), 1);
+	}
+	if (proto == 44 || proto == 0) { /* one extension header of eight bytes */
+		put(ip + 40, ANY_OF(6, 17, 58), 1);
+		put(ip + 41, 0, 1);
+		put(ip + 42, proto ? ANY_OF(1, 0x5a8) : 0x0502, 2);
+		build_transport(ip + 48, ip[40]);
+	} else {
+		build_transport(ip + 40, proto);
+	}
+}
+
+static void build_arp(uint8_t *arp)
+{
+	put(arp, 1, 2);
+	put(arp + 2, 0x0800, 2);
+	put(arp + 4, 0x0604, 2);
+	put(arp + 6, ANY_OF(1, 2), 2);
+	put(arp + 14, ANY_OF(0x0a000101, 0x0a000201), 4);
+	put(arp + 24, 0x0a0001fe, 4);
+}
+
+static void build_nothing(uint8_t *bytes)
+{
+	(void)bytes;
+}
+
+static void build_frame(struct frame *frame)
+{
+	static const struct {
+		uint16_t ethertype;
+		void (*build)(uint8_t *bytes);
+	} kinds[] = {{0x0800, build_ipv4},    {0x0800, build_ipv4},   {0x0800, build_ipv4},
+		     {0x86dd, build_ipv6},    {0x86dd, build_ipv6},   {0x0806, build_arp},
+		     {0x88b5, build_nothing}, {0x0100, build_nothing}};
+	uint8_t bytes[2 * FRAME];
+	size_t kind = rand() % (sizeof(kinds) / sizeof(kinds[0]));
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = rand();
+	put(bytes + 12, kinds[kind].ethertype, 2);
+	kinds[kind].build(bytes + ETHERNET);
+	memcpy(frame->bytes, bytes, FRAME);
+	frame->length = ETHERNET + (rand() % 3 ? rand() % 200 : rand() % 65000);
+	frame->captured = frame->length < FRAME ? frame->length : FRAME;
 }
 
 /* The frame as it is, cut short anywhere, and with bytes changed. */
@@ -111,7 +240,7 @@ static void compare_variants(const char *expression, const struct filter *filter
 	struct frame variant = *frame;
 
 	compare(expression, filter, program, frame);
-	for (uint32_t cut = ETHERNET; cut < frame->captured; cut += 1 + rand() % 5) {
+	for (uint32_t cut = ETHERNET; cut < frame->captured; cut++) {
 		variant.captured = cut;
 		compare(expression, filter, program, &variant);
 	}
@@ -166,7 +295,18 @@ Test(filter, says_what_libpcap_says)
 		compile_pcap(&program, expressions[i]);
 		cr_assert_eq(filter_compile(&filter, expressions[i], reason), 0, "'%s': %s",
 			     expressions[i], reason);
+		cr_assert_null(vm_check(&filter), "'%s': %s", expressions[i], vm_check(&filter));
+		answers[0] = answers[1] = false;
 		compare_capture(expressions[i], &filter, &program, TEST_DATA "/routed-before.pcap");
+		compare_capture(expressions[i], &filter, &program, TEST_DATA "/routed-after.pcap");
+		for (int round = 0; round < 200; round++) {
+			struct frame frame;
+
+			build_frame(&frame);
+			compare_variants(expressions[i], &filter, &program, &frame);
+		}
+		cr_expect(answers[1] && (answers[0] || !*expressions[i]), "'%s' tells nothing",
+			  expressions[i]);
 		pcap_freecode(&program);
 		filter_release(&filter);
 	}
@@ -318,4 +458,10 @@ Test(filter, refusals)
 		cr_assert_null(filter.insns);
 		filter_release(&filter);
 	}
+}
+
+/* The interpreter is only as good as what it notices. */
+Test(filter, the_interpreter_notices)
+{
+	cr_assert_null(vm_unnoticed(), "%s", vm_unnoticed());
 }

@@ -202,8 +202,13 @@ int vm_run(const struct filter *filter, const struct vnt_view *view, const char 
 		const struct bpf_insn *insn = &filter->insns[at];
 		uint8_t class = BPF_CLASS(insn->code);
 
-		if (insn->code == (BPF_JMP | BPF_EXIT))
-			return reg(&vm, 0);
+		if (insn->code == (BPF_JMP | BPF_EXIT)) {
+			uint64_t value = reg(&vm, 0);
+
+			if (!vm.fault)
+				return value;
+			break;
+		}
 		if (class == BPF_ALU || class == BPF_ALU64)
 			step_alu(&vm, insn);
 		else if (class == BPF_JMP || class == BPF_JMP32)
@@ -214,6 +219,86 @@ int vm_run(const struct filter *filter, const struct vnt_view *view, const char 
 	fault(&vm, "no exit");
 	*why = vm.fault;
 	return -1;
+}
+
+/* Jumps lead forward, so one pass reaches all that can be reached. */
+const char *vm_check(const struct filter *filter)
+{
+	bool *reached = calloc(filter->count + 1, sizeof(*reached));
+	const char *why = filter->count ? NULL : "empty";
+
+	reached[0] = true;
+	for (size_t at = 0; !why && at < filter->count; at++) {
+		const struct bpf_insn *insn = &filter->insns[at];
+		uint8_t class = BPF_CLASS(insn->code), op = BPF_OP(insn->code);
+		bool jumps = (class == BPF_JMP || class == BPF_JMP32) && op != BPF_EXIT;
+
+		if (!reached[at])
+			why = "unreachable instruction";
+		else if (jumps && (insn->off < 0 || at + 1 + insn->off >= filter->count))
+			why = "jump out of range";
+		else if (jumps)
+			reached[at + 1 + insn->off] = true;
+		if (insn->code != (BPF_JMP | BPF_EXIT) && insn->code != (BPF_JMP | BPF_JA))
+			reached[at + 1] = true;
+	}
+	if (!why && reached[filter->count])
+		why = "no exit";
+	free(reached);
+	return why;
+}
+
+/* What must be noticed, each the fault of one small program. */
+static const struct {
+	const char *fault;
+	bool by_check; /* else by running it */
+	struct bpf_insn insns[4];
+	size_t count;
+} faults[] = {
+	{"register read before written", false, {{BPF_ALU64 | BPF_MOV | BPF_X, 0, 6, 0, 0}}, 1},
+	{"stack read before written", false, {{BPF_LDX | BPF_MEM | BPF_W, 0, 10, -4, 0}}, 1},
+	{"load out of bounds", false, {{BPF_LDX | BPF_MEM | BPF_B, 0, 1, 144, 0}}, 1},
+	{"load out of bounds", false, {{BPF_LDX | BPF_MEM | BPF_B, 0, 1, -1, 0}}, 1},
+	{"load out of bounds", false, {{BPF_LDX | BPF_MEM | BPF_W, 0, 10, 0, 0}}, 1},
+	{"load out of alignment", false, {{BPF_LDX | BPF_MEM | BPF_W, 0, 1, 2, 0}}, 1},
+	{"load out of alignment", false, {{BPF_LDX | BPF_MEM | BPF_H, 0, 1, 1, 0}}, 1},
+	{"store out of bounds or alignment", false, {{BPF_ST | BPF_MEM | BPF_W, 1, 0, 0, 0}}, 1},
+	{"store out of bounds or alignment",
+	 false,
+	 {{BPF_ST | BPF_MEM | BPF_W, 10, 0, -516, 0}},
+	 1},
+	{"register read before written", false, {{BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}, 1},
+	{"no exit", false, {{BPF_ALU | BPF_MOV | BPF_K, 0, 0, 0, 0}}, 1},
+	{"no exit", false, {{BPF_JMP | BPF_JA, 0, 0, -1, 0}}, 1},
+	{"no exit", true, {{BPF_ALU | BPF_MOV | BPF_K, 0, 0, 0, 0}}, 1},
+	{"jump out of range", true, {{BPF_JMP | BPF_JA, 0, 0, -1, 0}}, 1},
+	{"jump out of range",
+	 true,
+	 {{BPF_JMP32 | BPF_JEQ | BPF_K, 1, 0, 1, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}},
+	 2},
+	{"unreachable instruction",
+	 true,
+	 {{BPF_JMP | BPF_EXIT, 0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}},
+	 2},
+};
+
+const char *vm_unnoticed(void)
+{
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		struct bpf_insn insns[4];
+		const struct filter filter = {insns, faults[i].count};
+		const struct vnt_view view = {};
+		const char *why = NULL;
+
+		memcpy(insns, faults[i].insns, sizeof(insns));
+		if (faults[i].by_check)
+			why = vm_check(&filter);
+		else
+			vm_run(&filter, &view, &why);
+		if (!why || strcmp(why, faults[i].fault) != 0)
+			return faults[i].fault;
+	}
+	return NULL;
 }
 
 /* A caller: zeroes the view on its stack, calls what follows it, returns what that returned. */
