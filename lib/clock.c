@@ -47,6 +47,15 @@ static int64_t saturating_sub(int64_t a, int64_t b)
 	return difference;
 }
 
+static int64_t saturating_add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
 /* What turns this domain's CLOCK_MONOTONIC into CLOCK_REALTIME. */
 static int64_t wall_offset(const struct anchor_row *anchor)
 {
@@ -92,7 +101,7 @@ int64_t clock_place(const struct clock_input *input, const struct domain *placed
 		const struct clock_fit *own = &input->domains[i].clock;
 
 		fits[i] = is_exact(own) ? fit : *own;
-		fits[i].offset_ns = saturating_sub(own->offset_ns, -shift);
+		fits[i].offset_ns = saturating_add(own->offset_ns, shift);
 		fits[i].bound_ns = add_bounds(is_exact(own) ? 0 : own->bound_ns, fit.bound_ns);
 		if (!nplaced && is_exact(own))
 			set_method(&fits[i], i ? "same" : "reference");
