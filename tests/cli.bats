@@ -114,6 +114,14 @@ options_in() {
 	done
 }
 
+# A name may be hostile, also that of a domain in a file.
+@test "a name cannot command the terminal" {
+	missing=$NET_DIR/$'\e]0;title\a\n'
+	fails 1 "vnettrace: report: cannot open '$NET_DIR/?]0;title??': No such file or directory" \
+		"$VNETTRACE" report "$missing"
+	[[ $stderr != *[$'\e\a']* ]]
+}
+
 @test "input empty" {
 	: >"$NET_DIR/empty.vnt"
 	fails 1 "vnettrace: report: *'$NET_DIR/empty.vnt'*empty*" \
