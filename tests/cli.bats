@@ -230,6 +230,17 @@ flip_byte() {
 		record_in_ns --strict -i v1 -i nosuch0 -o "$NET_DIR/x.vnt" -d 0.2
 }
 
+@test "bridges without ports stop nobody else" {
+	for bridge in br1 br2; do
+		ip -n "$NET_H1" link add "$bridge" type bridge
+	done
+	run --separate-stderr record_in_ns -p port-of:br1 -p port-of:br2 -i v1 -d 0.2 -o "$NET_DIR/x.vnt"
+	echo "$stderr"
+	((status == 0))
+	fails 1 "vnettrace: record: nothing to trace: no port found" \
+		record_in_ns -p port-of:br1 -p port-of:br2 -o "$NET_DIR/x.vnt"
+}
+
 @test "filter refused, with the reason" {
 	fails 2 "vnettrace: record: filter 'udp prot 5001': *syntax error*" \
 		record_in_ns -i v1 -o "$NET_DIR/filter.vnt" udp prot 5001
