@@ -104,9 +104,14 @@ static void explain_missing(const struct lookup *lookup, char *reason)
 		used += snprintf(reason + used, DEVICE_REASON_MAX - used,
 				 " in network namespace '%s'", lookup->spec->netns);
 	used += snprintf(reason + used, DEVICE_REASON_MAX - used, "; there are:");
-	for (size_t i = 0; i < lookup->count && used < DEVICE_REASON_MAX - 64; i++)
+	for (size_t i = 0; i < lookup->count; i++) {
+		bool room = used < DEVICE_REASON_MAX - 32;
+
 		used += snprintf(reason + used, DEVICE_REASON_MAX - used, " %s",
-				 i < 20 ? lookup->links[i].name : "...");
+				 room ? lookup->links[i].name : "...");
+		if (!room)
+			break;
+	}
 }
 
 static int resolve_here(struct lookup *lookup, char *reason)

@@ -33,9 +33,10 @@ int tracer_check(char *reason)
 	bool bpf, perfmon;
 
 	if (syscall(SYS_capget, &header, data)) {
-		snprintf(reason, TRACER_REASON_MAX, "cannot read capabilities: %s",
-			 strerror(errno));
-		return -errno;
+		int err = -errno;
+
+		snprintf(reason, TRACER_REASON_MAX, "cannot read capabilities: %s", strerror(-err));
+		return err;
 	}
 	bpf = has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
 	perfmon = has_capability(data, CAP_PERFMON) || has_capability(data, CAP_SYS_ADMIN);
@@ -188,8 +189,12 @@ int load_probes(struct probes_bpf **skeleton, const struct tracer_options *optio
 	if (err)
 		goto out;
 	err = size_maps(self, options, cpus);
-	if (!err)
-		err = probes_bpf__load(self);
+	if (err) {
+		snprintf(reason, TRACER_REASON_MAX,
+			 "cannot size the event rings: %s; try a smaller --buffer", strerror(-err));
+		goto out;
+	}
+	err = probes_bpf__load(self);
 	if (err)
 		snprintf(reason, TRACER_REASON_MAX, "the kernel refused the programs: %s%s",
 			 strerror(-err), err == -ENOMEM ? "; try a smaller --buffer" : "");

@@ -146,13 +146,16 @@ static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
 	struct vnt_device device = {.ifindex = dev->ifindex, .netns = dev->nd_net.net->ns.inum};
 	struct vnt_device_probes *probes = bpf_map_lookup_elem(&devices, &device);
 	struct vnt_view view;
-	__u32 link_header, available;
+	__u32 link_header, linear, available;
 
 	if (!probes || probes->probe[direction] == VNT_NO_PROBE)
 		return 0;
 
 	link_header = network - skb->data;
-	available = skb->len - skb->data_len - link_header;
+	linear = skb->len - skb->data_len;
+	if (link_header > linear) /* nobody said where the network header is */
+		link_header = linear;
+	available = linear - link_header;
 	view.available = available < VNT_HEADER_MAX ? available : VNT_HEADER_MAX;
 	view.length = skb->len - link_header;
 	view.ethertype = bpf_ntohs(skb->protocol);

@@ -331,6 +331,7 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	int err;
 
 	*recorder = NULL;
+	snprintf(reason, TRACER_REASON_MAX, "cannot set up tracing: %s", strerror(ENOMEM));
 	if (!self)
 		return -ENOMEM;
 	self->info = options->info;

@@ -162,26 +162,35 @@ static int attach(struct tracer *tracer, const char **failed)
 
 int tracer_open(struct tracer **tracer, const struct tracer_options *options, char *reason)
 {
-	const char *failed = NULL;
 	struct tracer *self = calloc(1, sizeof(*self));
-	int err;
+	int cpus = libbpf_num_possible_cpus(), err = cpus < 0 ? cpus : -ENOMEM;
+	const char *failed = NULL;
 
 	*tracer = NULL;
+	snprintf(reason, TRACER_REASON_MAX, "cannot set up tracing: %s", strerror(-err));
 	if (!self)
-		return -ENOMEM;
+		return err;
 	self->stats_fd = -1;
-	self->cpus = libbpf_num_possible_cpus();
+	if (cpus < 0)
+		goto out;
+	self->cpus = cpus;
 	self->ring_slots = options->ring_slots;
 	self->nprobes = options->nprobes;
 	self->positions = calloc(self->cpus, sizeof(*self->positions));
-	err = self->positions ? load_probes(&self->skeleton, options, self->cpus, reason) : -ENOMEM;
+	if (!self->positions)
+		goto out;
+	err = load_probes(&self->skeleton, options, self->cpus, reason);
 	if (err)
 		goto out;
 	err = map_rings(self);
-	if (!err)
-		err = fill_devices(self, options);
 	if (err) {
 		snprintf(reason, TRACER_REASON_MAX, "cannot map the event rings: %s",
+			 strerror(-err));
+		goto out;
+	}
+	err = fill_devices(self, options);
+	if (err) {
+		snprintf(reason, TRACER_REASON_MAX, "cannot tell the programs the devices: %s",
 			 strerror(-err));
 		goto out;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "message.h"
+#include "lib/utf8.h"
 
 static struct {
 	const char *command;
@@ -19,7 +20,8 @@ void message_setup(const char *command, bool quiet, bool verbose)
 	setup.verbose = verbose;
 }
 
-/* In one write, so that lines of several processes on one terminal do not mix. */
+/* In one write, so that lines of several processes on one terminal do not mix. Names in it come from
+ * files: a terminal must not obey them. */
 static void say(const char *format, va_list arguments)
 {
 	char line[1024];
@@ -28,6 +30,7 @@ static void say(const char *format, va_list arguments)
 	used = setup.command ? snprintf(line, sizeof(line), "vnettrace: %s: ", setup.command)
 			     : snprintf(line, sizeof(line), "vnettrace: ");
 	vsnprintf(line + used, sizeof(line) - used, format, arguments);
+	utf8_clean(line);
 	fprintf(stderr, "%s\n", line);
 }
 

@@ -89,7 +89,7 @@ static bool set_seconds(void *field, const char *text)
 
 	if (end == text || *end || !(seconds > 0) || seconds > 1e9)
 		return false;
-	*(uint64_t *)field = llround(seconds * 1e9);
+	*(uint64_t *)field = ceil(seconds * 1e9);
 	return true;
 }
 
@@ -178,7 +178,7 @@ static const struct option_row *find_row(const struct parse *parse, const char *
 static _Noreturn void explain(const struct parse *parse, char **argv)
 {
 	const char *text = argv[parse->next - 1];
-	const struct option_row *row = find_row(parse, text);
+	const struct option_row *row = *text ? find_row(parse, text) : NULL;
 
 	if (row && row->argument)
 		usage_error(parse, "missing argument of option", text);

@@ -95,23 +95,26 @@ static char *join_words(const struct string_list *words)
 	return text;
 }
 
-/* 0 with filter->insns NULL if none was given. */
+/* EXIT_DONE with filter->insns NULL if none was given. */
 static int compile_filter(const struct record_config *config, struct filter *filter)
 {
 	char reason[FILTER_REASON_MAX], *expression;
 	int err;
 
-	memset(filter, 0, sizeof(*filter));
 	if (!config->filter.count)
-		return 0;
+		return EXIT_DONE;
 	expression = join_words(&config->filter);
-	if (!expression)
-		return -ENOMEM;
+	if (!expression) {
+		message_error("%s", strerror(ENOMEM));
+		return EXIT_FAILED;
+	}
 	err = filter_compile(filter, expression, reason);
 	if (err)
 		message_error("filter '%s': %s", expression, reason);
 	free(expression);
-	return err;
+	if (err)
+		return err == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	return EXIT_DONE;
 }
 
 static void default_output(char *path, size_t size, const struct domain *domain)
@@ -305,8 +308,8 @@ static int record_main(int argc, char **argv)
 	options_parse(&command_record, argc, argv, &config);
 	message_setup(command_record.name, config.quiet, config.verbose);
 	code = check_config(&config);
-	if (!code && compile_filter(&config, &filter))
-		code = EXIT_USAGE;
+	if (!code)
+		code = compile_filter(&config, &filter);
 	if (!code)
 		code = targets_parse(&targets, &config.interfaces, &config.probes);
 	if (!code && tracer_check(reason)) {

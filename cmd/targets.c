@@ -8,6 +8,7 @@
 #include "bpf/host.h"
 #include "message.h"
 #include "targets.h"
+#include "lib/array.h"
 
 static const char *const direction_names[VNT_DIRECTIONS] = {[VNT_RX] = "rx", [VNT_TX] = "tx"};
 
@@ -76,13 +77,14 @@ static int add_probe(struct targets *targets, size_t device_index, enum vnt_dire
 static int add_probes(struct targets *targets, const struct spec *spec, size_t first,
 		      const uint8_t *recording)
 {
-	size_t room = targets->list.count * VNT_DIRECTIONS;
-	int err = 0;
+	size_t need = targets->list.count * VNT_DIRECTIONS;
+	int err;
 
-	targets->probes = reallocarray(targets->probes, room, sizeof(*targets->probes));
-	targets->devices = reallocarray(targets->devices, room, sizeof(*targets->devices));
-	if (!targets->probes || !targets->devices)
-		return -ENOMEM;
+	err = array_reserve(&targets->probes, &targets->probes_room, need,
+			    sizeof(*targets->probes));
+	if (!err)
+		err = array_reserve(&targets->devices, &targets->devices_room, need,
+				    sizeof(*targets->devices));
 	for (size_t i = first; !err && i < targets->list.count; i++) {
 		if (spec->rx)
 			err = add_probe(targets, i, VNT_RX, recording);

@@ -18,6 +18,8 @@ struct targets {
 	size_t *devices;             /* per probe: index into list */
 	bool *ended;                 /* per probe: its device is gone */
 	size_t nprobes;
+	size_t probes_room;
+	size_t devices_room;
 	size_t left; /* probes whose device is still there */
 };
 

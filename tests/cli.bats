@@ -114,6 +114,14 @@ options_in() {
 	done
 }
 
+# A name may be hostile, also that of a domain in a file.
+@test "a name cannot command the terminal" {
+	missing=$NET_DIR/$'\e]0;title\a\n'
+	fails 1 "vnettrace: report: cannot open '$NET_DIR/?]0;title??': No such file or directory" \
+		"$VNETTRACE" report "$missing"
+	[[ $stderr != *[$'\e\a']* ]]
+}
+
 @test "input empty" {
 	: >"$NET_DIR/empty.vnt"
 	fails 1 "vnettrace: report: *'$NET_DIR/empty.vnt'*empty*" \
@@ -222,6 +230,17 @@ flip_byte() {
 		record_in_ns --strict -i v1 -i nosuch0 -o "$NET_DIR/x.vnt" -d 0.2
 }
 
+@test "bridges without ports stop nobody else" {
+	for bridge in br1 br2; do
+		ip -n "$NET_H1" link add "$bridge" type bridge
+	done
+	run --separate-stderr record_in_ns -p port-of:br1 -p port-of:br2 -i v1 -d 0.2 -o "$NET_DIR/x.vnt"
+	echo "$stderr"
+	((status == 0))
+	fails 1 "vnettrace: record: nothing to trace: no port found" \
+		record_in_ns -p port-of:br1 -p port-of:br2 -o "$NET_DIR/x.vnt"
+}
+
 @test "filter refused, with the reason" {
 	fails 2 "vnettrace: record: filter 'udp prot 5001': *syntax error*" \
 		record_in_ns -i v1 -o "$NET_DIR/filter.vnt" udp prot 5001
@@ -281,6 +300,8 @@ public_copy() {
 	record_in_ns -q -i v1 -d 1 -o "$NET_DIR/timed.vnt"
 	took=$((${EPOCHREALTIME/./} - started))
 	((took >= 1000000 && took < 4000000))
+	# Less than a nanosecond is no "for ever".
+	record_in_ns -q -i v1 -d 1e-10 -o "$NET_DIR/timed.vnt"
 }
 
 @test "SIGINT and SIGTERM end a recording cleanly" {
