@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Makes room for `need` items of `size` bytes at the array that `items` points to the pointer of. 0, or -ENOMEM with all as it was. */
+/* Makes room for `need` items of `size` bytes; `items` is the address of the array's pointer. 0, or
+ * -ENOMEM with all as it was. */
 static inline int array_reserve(void *items, size_t *room, size_t need, size_t size)
 {
 	size_t more = *room ? *room : 4;

@@ -44,7 +44,7 @@ struct vnt_block {
 	__u64 last_ns;
 	__u64 watermark_ns; /* no later block holds an earlier event */
 	__u64 position;     /* events in the blocks before this one */
-	__u64 tag;          /* random, the same in all blocks of a file */
+	__u64 tag;          /* hash of the header, the same in all blocks of a file */
 	__u32 reserved;
 	__u32 header_crc; /* of all bytes before it */
 };

@@ -215,9 +215,9 @@ static int decoder_join(struct decoder *decoder, size_t count, uint64_t *time_ns
 {
 	for (size_t i = 0; i < count; i++) {
 		uint64_t delta = decoder->values[FIELD_TIME][i];
-		uint32_t back = decoder->values[FIELD_PACKET][i];
+		uint64_t back = decoder->values[FIELD_PACKET][i];
 		uint32_t probe = decoder->values[FIELD_PROBE][i];
-		uint32_t index = back ? decoder->used - back : decoder->used;
+		uint64_t index = back ? decoder->used - back : decoder->used;
 		const struct packet *packet;
 
 		if (index >= decoder->npackets || probe >= nprobes || *time_ns + delta < *time_ns)

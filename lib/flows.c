@@ -156,11 +156,13 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 		variant->watches[variant->nwatches - 1] = before;
 		return 0;
 	}
-	err = array_reserve(&variant->watches, &variant->watches_room, variant->nwatches + 1,
-			    sizeof(before));
-	if (err)
-		return err;
-	variant->watches[variant->nwatches++] = before;
+	if (before.count) {
+		err = array_reserve(&variant->watches, &variant->watches_room,
+				    variant->nwatches + 1, sizeof(before));
+		if (err)
+			return err;
+		variant->watches[variant->nwatches++] = before;
+	}
 	variant->watch = *watch;
 	return 0;
 }

@@ -23,7 +23,7 @@ static int32_t bucket_of(int64_t value)
 	return (shift << SUB_BITS) + (int32_t)(value >> shift);
 }
 
-/* The middle of the bucket: at most half its width off, which is 1/128 of its lowest value. */
+/* The middle of the bucket: at most half its width off, and that is 1/128 of its lowest value. */
 static int64_t bucket_value(int32_t bucket)
 {
 	int shift;

@@ -2,8 +2,7 @@
 /*
  * writer.h - appends blocks to a trace file (format: man/vnettrace.5).
  *
- * Not thread-safe. Nothing is allocated between writer_open() and writer_close()
- * once the buffers have grown to the largest batch.
+ * Not thread-safe. Nothing is allocated between writer_open() and writer_close().
  */
 #ifndef VNT_WRITER_H
 #define VNT_WRITER_H
