@@ -124,13 +124,13 @@ static int register_section(void)
 
 /* All possible CPUs side by side, and as many probes as there are. */
 static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *options,
-		     unsigned int cpus)
+		     const struct devtable *table, unsigned int cpus)
 {
 	const struct {
 		struct bpf_map *map;
 		uint64_t entries;
 	} sizes[] = {
-		{skeleton->maps.devices, options->nprobes},
+		{skeleton->maps.devices, table->size},
 		{skeleton->maps.rings, cpus},
 		{skeleton->maps.slots, (uint64_t)cpus * options->ring_slots},
 		{skeleton->maps.drops, (uint64_t)cpus * options->nprobes},
@@ -145,6 +145,8 @@ static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *o
 	}
 	skeleton->rodata->ring_slots = options->ring_slots;
 	skeleton->rodata->probe_count = options->nprobes;
+	skeleton->rodata->device_multiplier = table->multiplier;
+	skeleton->rodata->device_shift = table->shift;
 	return 0;
 }
 
@@ -169,7 +171,7 @@ static int set_targets(struct probes_bpf *skeleton, char *reason)
 }
 
 int load_probes(struct probes_bpf **skeleton, const struct tracer_options *options,
-		unsigned int cpus, char *reason)
+		const struct devtable *table, unsigned int cpus, char *reason)
 {
 	struct probes_bpf *self = NULL;
 	int err;
@@ -188,7 +190,7 @@ int load_probes(struct probes_bpf **skeleton, const struct tracer_options *optio
 	err = set_targets(self, reason);
 	if (err)
 		goto out;
-	err = size_maps(self, options, cpus);
+	err = size_maps(self, options, table, cpus);
 	if (err) {
 		snprintf(reason, TRACER_REASON_MAX,
 			 "cannot size the event rings: %s; try a smaller --buffer", strerror(-err));

@@ -9,6 +9,6 @@ struct probes_bpf;
 
 /* The skeleton, loaded and not yet attached; 0, or -errno with one line in `reason`. */
 int load_probes(struct probes_bpf **skeleton, const struct tracer_options *options,
-		unsigned int cpus, char *reason);
+		const struct devtable *table, unsigned int cpus, char *reason);
 
 #endif

@@ -13,6 +13,7 @@
 #include <bpf/bpf_endian.h>
 #include "kernel.h"
 #include "shared.h"
+#include "lib/devtable.h"
 #include "lib/packet.h"
 #include "lib/ring.h"
 
@@ -20,11 +21,13 @@ char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u32 ring_slots = 1; /* power of two */
 const volatile __u32 probe_count = 1;
+const volatile __u64 device_multiplier = 1; /* lib/devtable.h */
+const volatile __u32 device_shift = 63;
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct vnt_device);
-	__type(value, struct vnt_device_probes);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct vnt_device_entry);
 	__uint(max_entries, 1);
 } devices SEC(".maps");
 
@@ -144,11 +147,13 @@ static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
 				   enum vnt_direction direction, unsigned char *network)
 {
 	struct vnt_device device = {.ifindex = dev->ifindex, .netns = dev->nd_net.net->ns.inum};
-	struct vnt_device_probes *probes = bpf_map_lookup_elem(&devices, &device);
+	__u32 index = vnt_device_index(&device, device_multiplier, device_shift);
+	struct vnt_device_entry *entry = bpf_map_lookup_elem(&devices, &index);
 	struct vnt_view view;
 	__u32 link_header, linear, available;
 
-	if (!probes || probes->probe[direction] == VNT_NO_PROBE)
+	if (!entry || entry->device.ifindex != device.ifindex ||
+	    entry->device.netns != device.netns || entry->probe[direction] == VNT_NO_PROBE)
 		return 0;
 
 	link_header = network - skb->data;
@@ -165,7 +170,7 @@ static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
 	if (bpf_probe_read_kernel(view.header, sizeof(view.header), network))
 		view.available = 0;
 	if (filter(&view))
-		record(&view, probes->probe[direction]);
+		record(&view, entry->probe[direction]);
 	return 0;
 }
 

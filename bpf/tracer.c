@@ -121,19 +121,14 @@ static int map_rings(struct tracer *tracer)
 	return err;
 }
 
-static int fill_devices(struct tracer *tracer, const struct tracer_options *options)
+static int fill_devices(struct tracer *tracer, const struct devtable *table)
 {
 	int fd = bpf_map__fd(tracer->skeleton->maps.devices);
 
-	for (size_t i = 0; i < options->nprobes; i++) {
-		const struct tracer_probe *probe = &options->probes[i];
-		struct vnt_device_probes value = {{VNT_NO_PROBE, VNT_NO_PROBE}};
-
-		bpf_map_lookup_elem(fd, &probe->device, &value);
-		value.probe[probe->direction] = i;
-		if (bpf_map_update_elem(fd, &probe->device, &value, BPF_ANY))
+	for (__u32 i = 0; i < table->size; i++)
+		if (table->entries[i].device.ifindex &&
+		    bpf_map_update_elem(fd, &i, &table->entries[i], BPF_ANY))
 			return -errno;
-	}
 	return 0;
 }
 
@@ -160,47 +155,62 @@ static int attach(struct tracer *tracer, const char **failed)
 	return 0;
 }
 
+static int fail(int err, char *reason, const char *what)
+{
+	snprintf(reason, TRACER_REASON_MAX, "cannot %s: %s", what, strerror(-err));
+	return err;
+}
+
+/* Loads the programs, and gives them all they need to run. */
+static int prepare(struct tracer *tracer, const struct tracer_options *options,
+		   const struct devtable *table, char *reason)
+{
+	int err = load_probes(&tracer->skeleton, options, table, tracer->cpus, reason);
+
+	if (err)
+		return err;
+	err = map_rings(tracer);
+	if (err)
+		return fail(err, reason, "map the event rings");
+	err = fill_devices(tracer, table);
+	if (err)
+		return fail(err, reason, "tell the programs the devices");
+	if (options->measure) /* optional: where it is refused, the cost is not known, that is all */
+		tracer->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	return 0;
+}
+
 int tracer_open(struct tracer **tracer, const struct tracer_options *options, char *reason)
 {
 	struct tracer *self = calloc(1, sizeof(*self));
-	int cpus = libbpf_num_possible_cpus(), err = cpus < 0 ? cpus : -ENOMEM;
+	int cpus = libbpf_num_possible_cpus();
 	const char *failed = NULL;
+	struct devtable table;
+	int err;
 
 	*tracer = NULL;
-	snprintf(reason, TRACER_REASON_MAX, "cannot set up tracing: %s", strerror(-err));
 	if (!self)
-		return err;
+		return fail(-ENOMEM, reason, "set up tracing");
 	self->stats_fd = -1;
-	if (cpus < 0)
-		goto out;
-	self->cpus = cpus;
 	self->ring_slots = options->ring_slots;
 	self->nprobes = options->nprobes;
-	self->positions = calloc(self->cpus, sizeof(*self->positions));
-	if (!self->positions)
+	err = devtable_build(&table, options->probes, options->nprobes);
+	if (err || cpus < 0) {
+		err = fail(err ? err : cpus, reason, "set up tracing");
 		goto out;
-	err = load_probes(&self->skeleton, options, self->cpus, reason);
+	}
+	self->cpus = cpus;
+	self->positions = calloc(self->cpus, sizeof(*self->positions));
+	err = self->positions ? prepare(self, options, &table, reason)
+			      : fail(-ENOMEM, reason, "set up tracing");
 	if (err)
 		goto out;
-	err = map_rings(self);
-	if (err) {
-		snprintf(reason, TRACER_REASON_MAX, "cannot map the event rings: %s",
-			 strerror(-err));
-		goto out;
-	}
-	err = fill_devices(self, options);
-	if (err) {
-		snprintf(reason, TRACER_REASON_MAX, "cannot tell the programs the devices: %s",
-			 strerror(-err));
-		goto out;
-	}
-	if (options->measure) /* optional: where it is refused, the cost is not known, that is all */
-		self->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	err = attach(self, &failed);
 	if (err)
 		snprintf(reason, TRACER_REASON_MAX, "cannot attach to tracepoint '%s': %s", failed,
 			 strerror(-err));
 out:
+	devtable_release(&table);
 	if (err) {
 		tracer_close(self);
 		return err;

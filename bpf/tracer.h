@@ -9,6 +9,7 @@
 #define VNT_TRACER_H
 
 #include "shared.h"
+#include "lib/devtable.h"
 #include "lib/filter.h"
 #include "lib/ring.h"
 #include "lib/trace.h"
@@ -17,14 +18,8 @@
 
 struct tracer;
 
-/* A probe is a device and a direction; its place in the array is its number in the events. */
-struct tracer_probe {
-	struct vnt_device device;
-	enum vnt_direction direction;
-};
-
 struct tracer_options {
-	const struct tracer_probe *probes;
+	const struct devtable_probe *probes; /* their places are their numbers in the events */
 	size_t nprobes;
 	const struct filter *filter; /* NULL: everything */
 	uint32_t ring_slots;         /* per CPU, a power of two */

@@ -40,7 +40,7 @@ int targets_parse(struct targets *targets, const struct string_list *interfaces,
 	return code ? code : parse_list(targets, probes, spec_parse_probe);
 }
 
-static bool is_known(const struct targets *targets, const struct tracer_probe *probe)
+static bool is_known(const struct targets *targets, const struct devtable_probe *probe)
 {
 	for (size_t i = 0; i < targets->nprobes; i++)
 		if (targets->probes[i].direction == probe->direction &&
@@ -53,7 +53,7 @@ static int add_probe(struct targets *targets, size_t device_index, enum vnt_dire
 		     const uint8_t *recording)
 {
 	const struct device *device = &targets->list.devices[device_index];
-	const struct tracer_probe target = {
+	const struct devtable_probe target = {
 		.device = {.ifindex = device->ifindex, .netns = device->netns_inode},
 		.direction = direction,
 	};

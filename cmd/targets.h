@@ -13,10 +13,10 @@ struct targets {
 	size_t nspecs;
 	size_t missing; /* specs that nothing was found for */
 	struct device_list list;
-	struct trace_info info;      /* one domain; probes as below */
-	struct tracer_probe *probes; /* per probe: what to attach */
-	size_t *devices;             /* per probe: index into list */
-	bool *ended;                 /* per probe: its device is gone */
+	struct trace_info info;        /* one domain; probes as below */
+	struct devtable_probe *probes; /* per probe: what to attach */
+	size_t *devices;               /* per probe: index into list */
+	bool *ended;                   /* per probe: its device is gone */
 	size_t nprobes;
 	size_t probes_room;
 	size_t devices_room;
