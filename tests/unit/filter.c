@@ -465,3 +465,40 @@ Test(filter, the_interpreter_notices)
 {
 	cr_assert_null(vm_unnoticed(), "%s", vm_unnoticed());
 }
+
+#define LONG 4000 /* loads that take nine instructions or more each */
+
+/* What no expression leads to. */
+Test(filter, refusals_of_programs)
+{
+	static const struct {
+		struct cbpf_insn insn;
+		const char *reason;
+	} rows[] = {
+		{{BPF_LD | BPF_MEM, 0, 0, 16}, "not known here"},
+		{{BPF_ST, 0, 0, 16}, "intermediate results"},
+		{{BPF_ALU | BPF_DIV | BPF_K, 0, 0, 0}, "division by zero"},
+		{{BPF_ALU | BPF_MOD | BPF_K, 0, 0, 0}, "division by zero"},
+		{{BPF_LDX | BPF_B | BPF_MSH, 0, 0, 13}, "link-layer"},
+		{{BPF_LD | BPF_W | BPF_ABS, 0, 0, 14 + 125}, "byte 128"},
+		{{BPF_LD | BPF_H | BPF_IND, 0, 0, 0xfffff000}, "in reach"},
+		{{BPF_JMP | BPF_JA, 0, 0, LONG + 1}, "jumps out of itself"},
+		{{BPF_JMP | BPF_JA, 0, 0, (uint32_t)-1}, "loop"},
+		{{BPF_JMP | BPF_JA, 0, 0, LONG}, "too long"},
+	};
+	static struct cbpf_insn code[LONG + 2];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char reason[FILTER_REASON_MAX] = "";
+		struct filter filter = {};
+
+		for (size_t n = 1; n <= LONG; n++)
+			code[n] = (struct cbpf_insn){BPF_LD | BPF_W | BPF_ABS, 0, 0, 15};
+		code[0] = rows[i].insn;
+		code[LONG + 1] = (struct cbpf_insn){BPF_RET | BPF_K, 0, 0, 1};
+		cr_expect_eq(cbpf_translate(&filter, code, LONG + 2, reason), -EINVAL, "row %zu",
+			     i);
+		cr_expect(strstr(reason, rows[i].reason), "row %zu: '%s'", i, reason);
+		cr_expect_null(filter.insns);
+	}
+}
