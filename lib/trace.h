@@ -91,6 +91,7 @@ enum loss_cause {
 	LOSS_RING_FULL,
 	LOSS_WRITE_ERROR,
 	LOSS_DAMAGED_FILE,
+	LOSS_RECURSION, /* the kernel runs no program in itself: a probe interrupted itself */
 	LOSS_CAUSES
 };
 
