@@ -32,9 +32,10 @@ struct recorder {
 	uint64_t housekept_ns;
 	uint64_t start_cpu_ns; /* what loading the programs took is not overhead of tracing */
 	uint64_t lost;
-	uint64_t *watermarks; /* per CPU: no older event will come */
-	uint64_t *drops;      /* per CPU and probe: already in the ledger */
-	bool *ended;          /* per probe */
+	struct tracer_cost cost; /* at the last look; its misses are already in the ledger */
+	uint64_t *watermarks;    /* per CPU: no older event will come */
+	uint64_t *drops;         /* per CPU and probe: already in the ledger */
+	bool *ended;             /* per probe */
 	uint64_t *seen_flows;
 	struct flow_row flows[BLOCK_FLOWS];
 	size_t nflows;
@@ -95,13 +96,10 @@ static uint64_t own_cpu_ns(void)
 static int put_cost(struct recorder *recorder)
 {
 	struct cost_row row = {.events = recorder->taken,
+			       .runs = recorder->cost.runs,
+			       .run_ns = recorder->cost.run_ns,
 			       .tracer_cpu_ns = own_cpu_ns() - recorder->start_cpu_ns};
-	struct tracer_cost cost;
 
-	if (!tracer_cost(recorder->tracer, &cost)) {
-		row.runs = cost.runs;
-		row.run_ns = cost.run_ns;
-	}
 	memcpy(&row.recording, recorder->info->probes[0].recording, sizeof(row.recording));
 	return put(recorder, BATCH_COSTS, &row, 1);
 }
@@ -134,12 +132,33 @@ static int put_losses(struct recorder *recorder, uint64_t now_ns)
 	return err;
 }
 
+/* The same with the runs that the kernel skipped: which device they were for is not known. */
+static int put_missed(struct recorder *recorder, uint64_t now_ns)
+{
+	struct loss_row row = {
+		.first_ns = recorder->housekept_ns,
+		.last_ns = now_ns,
+		.probe = ANY_PROBE,
+		.cause = LOSS_RECURSION,
+	};
+	struct tracer_cost cost;
+
+	if (tracer_cost(recorder->tracer, &cost))
+		return 0; /* a later look will say it */
+	row.count = cost.missed - recorder->cost.missed;
+	recorder->cost = cost;
+	recorder->lost += row.count;
+	return row.count ? put(recorder, BATCH_LOSSES, &row, 1) : 0;
+}
+
 static int housekeep(struct recorder *recorder, uint64_t now_ns)
 {
 	int err = put_anchor(recorder);
 
 	if (!err)
 		err = put_losses(recorder, now_ns);
+	if (!err)
+		err = put_missed(recorder, now_ns);
 	if (!err)
 		err = put_cost(recorder);
 	recorder->housekept_ns = now_ns;
@@ -290,7 +309,7 @@ int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 	summary->bytes = writer_bytes(recorder->writer);
 	summary->duration_ns = recorder->stop_ns - recorder->start_ns;
 	summary->tracer_cpu_ns = own_cpu_ns() - recorder->start_cpu_ns;
-	tracer_cost(recorder->tracer, &summary->cost);
+	summary->cost = recorder->cost;
 	return err ? err : last;
 }
 

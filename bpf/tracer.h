@@ -28,9 +28,9 @@ struct tracer_options {
 	void *log_context;
 };
 
-/* What the programs cost: zero unless `measure` was set. */
+/* What the programs did so far. */
 struct tracer_cost {
-	uint64_t runs;
+	uint64_t runs; /* this and run_ns are 0 unless `measure` was set */
 	uint64_t run_ns;
 	uint64_t missed; /* runs the kernel skipped because the program interrupted itself */
 };

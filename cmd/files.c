@@ -50,18 +50,6 @@ void files_write_error(const char *path, int err)
 		message_error("cannot write '%s': %s", path, strerror(-err));
 }
 
-void files_describe(const struct trace_info *info)
-{
-	for (size_t i = 0; i < info->ndomains; i++) {
-		const struct domain *domain = &info->domains[i];
-
-		message_detail(
-			"domain '%s': host %s, kernel %s, boot %s, clock '%s' shifted by %lld ns",
-			domain->name, domain->hostname, domain->kernel, domain->boot_id,
-			domain->clock.method, (long long)domain->clock.offset_ns);
-	}
-}
-
 static void explain_open(const char *name, int err)
 {
 	static const struct {
@@ -103,24 +91,51 @@ static struct reader *open_trace(const char *name)
 	return reader;
 }
 
-int files_open_traces(const struct string_list *names, struct reader ***readers)
+/* Readers of all names, NULL if one of them cannot be opened. */
+static struct reader **open_traces(const struct string_list *names)
 {
-	struct reader **opened = calloc(names->count, sizeof(*opened));
+	struct reader **readers = calloc(names->count, sizeof(*readers));
 
-	*readers = opened;
-	if (!opened) {
+	if (!readers) {
 		message_error("%s", strerror(ENOMEM));
-		return -1;
+		return NULL;
 	}
 	for (size_t i = 0; i < names->count; i++) {
-		opened[i] = open_trace(names->items[i]);
-		if (opened[i])
+		readers[i] = open_trace(names->items[i]);
+		if (readers[i])
 			continue;
 		while (i--)
-			reader_close(opened[i]);
-		free(opened);
-		*readers = NULL;
-		return -1;
+			reader_close(readers[i]);
+		free(readers);
+		return NULL;
 	}
-	return 0;
+	return readers;
+}
+
+static void describe(const struct trace_info *info)
+{
+	for (size_t i = 0; i < info->ndomains; i++) {
+		const struct domain *domain = &info->domains[i];
+
+		message_detail(
+			"domain '%s': host %s, kernel %s, boot %s, clock '%s' shifted by %lld ns",
+			domain->name, domain->hostname, domain->kernel, domain->boot_id,
+			domain->clock.method, (long long)domain->clock.offset_ns);
+	}
+}
+
+struct merge *files_open_traces(const struct string_list *names, enum merge_clock clock)
+{
+	struct reader **readers = open_traces(names);
+	char reason[MERGE_REASON_MAX];
+	struct merge *merge;
+
+	if (!readers)
+		return NULL;
+	if (merge_open(&merge, readers, names->count, clock, message_log, NULL, reason))
+		message_error("%s", reason);
+	else
+		describe(merge_info(merge));
+	free(readers);
+	return merge;
 }

@@ -4,7 +4,7 @@
 #define VNT_FILES_H
 
 #include "options.h"
-#include "lib/reader.h"
+#include "lib/merge.h"
 
 /* A descriptor to write a trace to (mode 0600, truncated), or -1. A terminal is refused. */
 int files_create(const char *path);
@@ -13,11 +13,9 @@ int files_create(const char *path);
  * removed: not even its header was written, so it is of no use to anybody. */
 int files_close(int fd, const char *path);
 
-/* Readers of all names; 0, or -1 with none open. *readers is the caller's to free. */
-int files_open_traces(const struct string_list *names, struct reader ***readers);
-
-/* With -v: the domains and what is known of their clocks. */
-void files_describe(const struct trace_info *info);
+/* The traces of all names as one, or NULL. With -v it says the domains, and what is known of their
+ * clocks. */
+struct merge *files_open_traces(const struct string_list *names, enum merge_clock clock);
 
 /* "cannot write 'x'" or "cannot write to standard output", with the reason. */
 void files_write_error(const char *path, int err);

@@ -5,7 +5,6 @@
 #include "commands.h"
 #include "files.h"
 #include "message.h"
-#include "lib/merge.h"
 #include "lib/writer.h"
 
 struct merge_config {
@@ -93,11 +92,9 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 static int merge_main(int argc, char **argv)
 {
 	struct merge_config config = {.output = "-", .clock = "auto"};
-	struct reader **readers;
 	struct merge *merge;
 	enum merge_clock clock;
-	char reason[256];
-	int code = EXIT_FAILED, err;
+	int code = EXIT_FAILED;
 
 	options_parse(&command_merge, argc, argv, &config);
 	message_setup(command_merge.name, config.quiet, config.verbose);
@@ -109,16 +106,9 @@ static int merge_main(int argc, char **argv)
 		code = EXIT_USAGE;
 		goto out;
 	}
-	if (files_open_traces(&config.inputs, &readers))
-		goto out;
-	err = merge_open(&merge, readers, config.inputs.count, clock, message_log, NULL, reason);
-	free(readers);
-	if (err) {
-		message_error("%s", reason);
-		goto out;
-	}
-	files_describe(merge_info(merge));
-	code = run_merge(&config, merge);
+	merge = files_open_traces(&config.inputs, clock);
+	if (merge)
+		code = run_merge(&config, merge);
 	merge_close(merge);
 out:
 	free(config.inputs.items);

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "bpf/host.h"
-#include "bpf/recorder.h"
 #include "commands.h"
 #include "files.h"
 #include "message.h"
 #include "targets.h"
+#include "bpf/host.h"
+#include "bpf/recorder.h"
 
 #define TICK_NS        10000000ll
 #define CHECK_NS       250000000ull /* how often we look whether devices are still there */

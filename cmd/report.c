@@ -8,7 +8,6 @@
 #include "files.h"
 #include "message.h"
 #include "lib/format.h"
-#include "lib/merge.h"
 #include "lib/stats.h"
 
 /* How long a packet may be under way: beyond what queues hold, within what memory holds. */
@@ -60,8 +59,6 @@ static int print(const struct report_config *config, const struct format *format
 		return EXIT_FAILED;
 	}
 	err = format->print(report, out);
-	if (!err && (fflush(out) || ferror(out)))
-		err = -errno;
 	if (!to_stdout && fclose(out) && !err)
 		err = -errno;
 	if (err)
@@ -96,10 +93,8 @@ static int report_main(int argc, char **argv)
 {
 	struct report_config config = {.output = "-", .format = "text"};
 	const struct format *format;
-	struct reader **readers;
 	struct merge *merge;
-	char reason[256];
-	int code = EXIT_FAILED, err;
+	int code = EXIT_FAILED;
 
 	options_parse(&command_report, argc, argv, &config);
 	message_setup(command_report.name, config.quiet, config.verbose);
@@ -112,17 +107,9 @@ static int report_main(int argc, char **argv)
 		code = EXIT_USAGE;
 		goto out;
 	}
-	if (files_open_traces(&config.inputs, &readers))
-		goto out;
-	err = merge_open(&merge, readers, config.inputs.count, MERGE_CLOCK_AUTO, message_log, NULL,
-			 reason);
-	free(readers);
-	if (err) {
-		message_error("%s", reason);
-		goto out;
-	}
-	files_describe(merge_info(merge));
-	code = run_report(&config, format, merge);
+	merge = files_open_traces(&config.inputs, MERGE_CLOCK_AUTO);
+	if (merge)
+		code = run_report(&config, format, merge);
 	merge_close(merge);
 out:
 	free(config.inputs.items);

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "bpf/host.h"
 #include "message.h"
 #include "targets.h"
+#include "bpf/host.h"
 #include "lib/array.h"
 
 static const char *const direction_names[VNT_DIRECTIONS] = {[VNT_RX] = "rx", [VNT_TX] = "tx"};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "epochs.h"
-
 #include "array.h"
+#include "epochs.h"
 
 #define NONE UINT32_MAX
 

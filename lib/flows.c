@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "flows.h"
-
 #include "array.h"
+#include "flows.h"
 
 uint32_t flows_find(struct flows *flows, uint64_t hash)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "format_private.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "format_private.h"
 
 #define IPV4 0x0800
 #define ARP  0x0806

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What an operator reads: one screen where the network is small. */
-#include "format_private.h"
-
 #include <inttypes.h>
 #include <string.h>
 
+#include "format_private.h"
 #include "grid.h"
 #include "units.h"
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "grid.h"
-
 #include <stdarg.h>
 
 #include "array.h"
+#include "grid.h"
 #include "utf8.h"
 
 #define INDENT 2

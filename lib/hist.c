@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "hist.h"
-
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "hist.h"
 
 #define SUB_BITS   7  /* buckets per power of two, as a power of two */
 #define WINDOW     64 /* buckets are added in groups of this many */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "latency.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "latency.h"
 
 #define ROWS_MAX   256          /* a power of two */
 #define CHANGE_MAX (1ull << 58) /* ns; keeps jitter16 within 64 bits */

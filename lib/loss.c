@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "loss.h"
-
 #include "array.h"
+#include "loss.h"
 
 #define NOT_SEEN UINT32_MAX
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "map.h"
-
 #include <errno.h>
 #include <stdlib.h>
+
+#include "map.h"
 
 #define MAP_ROOM_MIN 16
 

@@ -97,12 +97,6 @@ static __always_inline __u64 vnt_mix(__u64 hash, __u64 value)
 	return hash ^ hash >> 32;
 }
 
-/* The 64-bit packet ID: flow and key in one number. */
-static __always_inline __u64 vnt_packet_id(__u64 flow, __u64 key)
-{
-	return vnt_mix(vnt_mix(0, flow), key);
-}
-
 /* Which bytes name a packet that no header field names: `bytes` from word `first` on. */
 struct vnt_digest {
 	__u64 seed;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "paths.h"
-
 #include <stdlib.h>
 
 #include "array.h"
+#include "paths.h"
 
 int paths_extend(struct paths *paths, uint32_t from, uint16_t probe, uint32_t *path)
 {

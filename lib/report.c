@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "report.h"
-
 #include <stdlib.h>
+
+#include "report.h"
 
 void report_release(struct report *report)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "stats.h"
-
 #include <stdio.h>
 
 #include "array.h"
+#include "stats.h"
 #include "stats_private.h"
 
 #define EVENTS_PART 256

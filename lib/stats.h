@@ -15,7 +15,9 @@ struct stats;
 /* `info` must outlive the stats. horizon_ns: how long after its first event a packet may still be
  * seen. 0 or -ENOMEM. */
 int stats_open(struct stats **stats, const struct trace_info *info, uint64_t horizon_ns);
-int stats_put(struct stats *stats, const struct batch *batch); /* a batch_fn */
+
+/* Takes one batch, keeps nothing of it. 0 or -ENOMEM. */
+int stats_put(struct stats *stats, const struct batch *batch);
 
 /* Ends all journeys and fills *report; names in it belong to `stats` and `info`. 0 or -ENOMEM. */
 int stats_report(struct stats *stats, struct report *report);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "stats.h"
-
 #include "array.h"
 #include "loss.h"
+#include "stats.h"
 #include "stats_private.h"
 
 /* Full variants of all flows, summed over those of one path. */

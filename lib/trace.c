@@ -5,13 +5,6 @@
 
 #include "trace.h"
 
-const char *const loss_cause_names[LOSS_CAUSES] = {
-	[LOSS_OTHER] = "other",
-	[LOSS_RING_FULL] = "ring full",
-	[LOSS_WRITE_ERROR] = "write error",
-	[LOSS_DAMAGED_FILE] = "damaged file",
-};
-
 int trace_info_add_domain(struct trace_info *info, const struct domain *domain)
 {
 	struct domain *domains;

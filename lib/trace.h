@@ -91,9 +91,9 @@ enum loss_cause {
 	LOSS_RING_FULL,
 	LOSS_WRITE_ERROR,
 	LOSS_DAMAGED_FILE,
+	LOSS_RECURSION, /* the kernel runs no program in itself: a probe interrupted itself */
 	LOSS_CAUSES
 };
-extern const char *const loss_cause_names[LOSS_CAUSES]; /* "ring full", ... */
 
 /* Ledger: the tracer itself did not keep `count` events in [first_ns, last_ns]. */
 struct loss_row {
@@ -148,9 +148,6 @@ struct batch {
 		const struct cost_row *costs;
 	};
 };
-
-/* Sink: takes one batch, keeps nothing of it; 0 or -errno. */
-typedef int (*batch_fn)(void *sink, const struct batch *batch);
 
 /* Where lib/ says what it can't return: a damaged range, a guess made. One line, no newline. */
 typedef void (*log_fn)(void *context, const char *line);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "units.h"
-
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+
+#include "units.h"
 
 struct unit {
 	double scale;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "utf8.h"
-
 #include <stdbool.h>
+
+#include "utf8.h"
 
 /* Rows of RFC 3629, section 4: ranges of the first and second byte; the others are 80 to bf. */
 static const struct {
