@@ -9,6 +9,7 @@
 #define VNT_KERNEL_H
 
 #include <linux/types.h>
+#include <bpf/bpf_helpers.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -40,5 +41,13 @@ struct sk_buff {
 };
 
 #pragma clang attribute pop
+
+/* In the kernel a row of 64-bit counters: the type to read any memory by, word by word. */
+struct rtnl_link_stats64 {
+	__u64 words[16];
+};
+
+/* Absent before Linux 6.2. */
+extern void *bpf_rdonly_cast(const void *memory, __u32 btf_id) __ksym __weak;
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/capability.h>
@@ -13,6 +14,7 @@
 #include "probes.skel.h"
 
 #define SECTION_PREFIX "vnt/"
+#define DIRECT_SUFFIX  "_direct"
 
 /* libbpf's callbacks carry no context: what they need while load_probes() runs. */
 static struct {
@@ -150,16 +152,37 @@ static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *o
 	return 0;
 }
 
-/* The tracepoint is in the section's name. */
-static int set_targets(struct probes_bpf *skeleton, char *reason)
+static bool is_direct(const struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+	size_t length = strlen(name), suffix = strlen(DIRECT_SUFFIX);
+
+	return length > suffix && strcmp(name + length - suffix, DIRECT_SUFFIX) == 0;
+}
+
+static bool kernel_has_function(const char *name)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return has;
+}
+
+/* Chooses the programs that suit this kernel. The tracepoint is in the section's name. */
+static int choose_programs(struct probes_bpf *skeleton, bool direct, char *reason)
 {
 	struct bpf_program *program;
 
 	bpf_object__for_each_program (program, skeleton->obj) {
 		const char *tracepoint =
 			bpf_program__section_name(program) + strlen(SECTION_PREFIX);
-		int err = bpf_program__set_attach_target(program, 0, tracepoint);
+		int err;
 
+		bpf_program__set_autoload(program, is_direct(program) == direct);
+		if (is_direct(program) != direct)
+			continue;
+		err = bpf_program__set_attach_target(program, 0, tracepoint);
 		if (err) {
 			snprintf(reason, TRACER_REASON_MAX,
 				 "this kernel has no tracepoint '%s': %s", tracepoint,
@@ -174,6 +197,7 @@ int load_probes(struct probes_bpf **skeleton, const struct tracer_options *optio
 		const struct devtable *table, unsigned int cpus, char *reason)
 {
 	struct probes_bpf *self = NULL;
+	bool direct;
 	int err;
 
 	snprintf(reason, TRACER_REASON_MAX, "cannot open the embedded programs");
@@ -187,7 +211,8 @@ int load_probes(struct probes_bpf **skeleton, const struct tracer_options *optio
 		err = -errno;
 		goto out;
 	}
-	err = set_targets(self, reason);
+	direct = !options->portable && kernel_has_function("bpf_rdonly_cast");
+	err = choose_programs(self, direct, reason);
 	if (err)
 		goto out;
 	err = size_maps(self, options, table, cpus);

@@ -8,7 +8,9 @@
  */
 #include <linux/types.h>
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 #include "kernel.h"
@@ -142,9 +144,29 @@ static __always_inline void record(const struct vnt_view *view, __u16 probe)
 	vnt_slot_publish(slot, position);
 }
 
+/*
+ * Copies the header bytes: by plain loads where the kernel lets us call any memory one of its types
+ * (`direct`, Linux 6.2), a third cheaper than by the helper. Always the whole of the view: what follows
+ * the linear data in its allocation (struct skb_shared_info) is longer, and garbage is allowed.
+ */
+static __always_inline bool copy_header(struct vnt_view *view, const unsigned char *network,
+					bool direct)
+{
+	const struct rtnl_link_stats64 *memory;
+
+	if (!direct)
+		return !bpf_probe_read_kernel(view->header, sizeof(view->header), network);
+	memory = bpf_rdonly_cast(network, bpf_core_type_id_kernel(struct rtnl_link_stats64));
+	VNT_UNROLL
+	for (int i = 0; i < VNT_HEADER_MAX / 8; i++)
+		view->long_words[i] = memory->words[i];
+	return true;
+}
+
 /* `network` is the address of the network header, in the linear part of the buffer. */
 static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
-				   enum vnt_direction direction, unsigned char *network)
+				   enum vnt_direction direction, unsigned char *network,
+				   bool direct)
 {
 	struct vnt_device device = {.ifindex = dev->ifindex, .netns = dev->nd_net.net->ns.inum};
 	__u32 index = vnt_device_index(&device, device_multiplier, device_shift);
@@ -165,25 +187,38 @@ static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
 	view.length = skb->len - link_header;
 	view.ethertype = bpf_ntohs(skb->protocol);
 	view.pad = 0;
-	/* Always the whole of it: what follows the linear data in its allocation
-	 * (struct skb_shared_info) is longer than the view, and garbage is allowed. */
-	if (bpf_probe_read_kernel(view.header, sizeof(view.header), network))
+	if (!copy_header(&view, network, direct))
 		view.available = 0;
 	if (filter(&view))
 		record(&view, entry->probe[direction]);
 	return 0;
 }
 
-/* Just before the driver gets the frame; data is the link-layer header. */
+/*
+ * tx: just before the driver gets the frame; data is the link-layer header.
+ * rx: as the stack takes the packet from the driver; data is the network header already.
+ * The loader takes either the direct programs or the others.
+ */
+SEC("vnt/net_dev_start_xmit")
+int BPF_PROG(dev_tx_direct, struct sk_buff *skb, struct net_device *dev)
+{
+	return observe(skb, dev, VNT_TX, skb->head + skb->network_header, true);
+}
+
 SEC("vnt/net_dev_start_xmit")
 int BPF_PROG(dev_tx, struct sk_buff *skb, struct net_device *dev)
 {
-	return observe(skb, dev, VNT_TX, skb->head + skb->network_header);
+	return observe(skb, dev, VNT_TX, skb->head + skb->network_header, false);
 }
 
-/* As the stack takes the packet from the driver; data is the network header already. */
+SEC("vnt/netif_receive_skb")
+int BPF_PROG(dev_rx_direct, struct sk_buff *skb)
+{
+	return observe(skb, skb->dev, VNT_RX, skb->data, true);
+}
+
 SEC("vnt/netif_receive_skb")
 int BPF_PROG(dev_rx, struct sk_buff *skb)
 {
-	return observe(skb, skb->dev, VNT_RX, skb->data);
+	return observe(skb, skb->dev, VNT_RX, skb->data, false);
 }

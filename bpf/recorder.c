@@ -284,19 +284,43 @@ int recorder_end_probe(struct recorder *recorder, uint16_t probe, uint64_t time_
 	return err ? err : put(recorder, BATCH_EPOCHS, &row, 1);
 }
 
+/* What lies in rings and queues: of use only when it will not be read any more. */
+static uint64_t unread(const struct recorder *recorder)
+{
+	uint64_t count = 0;
+
+	for (unsigned int cpu = 0; cpu < tracer_cpus(recorder->tracer); cpu++)
+		count += tracer_head(recorder->tracer, cpu) -
+			 tracer_position(recorder->tracer, cpu) + order_held(recorder->order, cpu);
+	return count;
+}
+
+/* Reads on until nothing older than the end of the recording can come. A probe that was interrupted
+ * as it wrote is waited for, but not for ever. */
+static int drain_rest(struct recorder *recorder)
+{
+	uint64_t start_ns = host_now_ns(recorder->domain), watermark_ns;
+	int err;
+
+	do {
+		err = drain(recorder, &watermark_ns);
+	} while (!err && watermark_ns < recorder->stop_ns &&
+		 host_now_ns(recorder->domain) - start_ns < FINISH_WAIT_NS);
+	if (!err)
+		err = take(recorder, recorder->stop_ns);
+	if (err || watermark_ns < recorder->stop_ns)
+		recorder->lost += unread(recorder);
+	return err;
+}
+
 int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 {
-	uint64_t now_ns = host_now_ns(recorder->domain), watermark_ns = 0;
 	bool full = recorder->max_events && recorder->taken == recorder->max_events;
-	int err = 0, last;
+	int err, last;
 
 	/* With max_events the recording ends with its last event. */
-	if (full)
-		now_ns = recorder->last_ns + 1;
-	recorder->stop_ns = now_ns;
-	while (!err && !full && watermark_ns < recorder->stop_ns &&
-	       host_now_ns(recorder->domain) - now_ns < FINISH_WAIT_NS)
-		err = drain(recorder, &watermark_ns);
+	recorder->stop_ns = full ? recorder->last_ns + 1 : host_now_ns(recorder->domain);
+	err = full ? 0 : drain_rest(recorder);
 	if (!err)
 		err = flush(recorder);
 	if (!err)

@@ -84,6 +84,8 @@ int tracer_cost(const struct tracer *tracer, struct tracer_cost *cost)
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
 
+		if (!bpf_program__autoload(program))
+			continue;
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
 			return -errno;
 		cost->runs += info.run_cnt;
@@ -132,33 +134,27 @@ static int fill_devices(struct tracer *tracer, const struct devtable *table)
 	return 0;
 }
 
-static int attach(struct tracer *tracer, const char **failed)
-{
-	const struct {
-		struct bpf_program *program;
-		struct bpf_link **link;
-		const char *tracepoint;
-	} rows[] = {
-		{tracer->skeleton->progs.dev_rx, &tracer->skeleton->links.dev_rx,
-		 "netif_receive_skb"},
-		{tracer->skeleton->progs.dev_tx, &tracer->skeleton->links.dev_tx,
-		 "net_dev_start_xmit"},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		*rows[i].link = bpf_program__attach_trace(rows[i].program);
-		if (!*rows[i].link) {
-			*failed = rows[i].tracepoint;
-			return -errno;
-		}
-	}
-	return 0;
-}
-
 static int fail(int err, char *reason, const char *what)
 {
 	snprintf(reason, TRACER_REASON_MAX, "cannot %s: %s", what, strerror(-err));
 	return err;
+}
+
+/* All programs that were loaded; the skeleton detaches them. */
+static int attach(struct tracer *tracer, char *reason)
+{
+	const struct bpf_object_skeleton *skeleton = tracer->skeleton->skeleton;
+
+	for (int i = 0; i < skeleton->prog_cnt; i++) {
+		struct bpf_program *program = *skeleton->progs[i].prog;
+
+		if (!bpf_program__autoload(program))
+			continue;
+		*skeleton->progs[i].link = bpf_program__attach_trace(program);
+		if (!*skeleton->progs[i].link)
+			return fail(-errno, reason, "attach to the tracepoints");
+	}
+	return 0;
 }
 
 /* Loads the programs, and gives them all they need to run. */
@@ -184,7 +180,6 @@ int tracer_open(struct tracer **tracer, const struct tracer_options *options, ch
 {
 	struct tracer *self = calloc(1, sizeof(*self));
 	int cpus = libbpf_num_possible_cpus();
-	const char *failed = NULL;
 	struct devtable table;
 	int err;
 
@@ -205,10 +200,7 @@ int tracer_open(struct tracer **tracer, const struct tracer_options *options, ch
 			      : fail(-ENOMEM, reason, "set up tracing");
 	if (err)
 		goto out;
-	err = attach(self, &failed);
-	if (err)
-		snprintf(reason, TRACER_REASON_MAX, "cannot attach to tracepoint '%s': %s", failed,
-			 strerror(-err));
+	err = attach(self, reason);
 out:
 	devtable_release(&table);
 	if (err) {

@@ -23,6 +23,7 @@ struct tracer_options {
 	size_t nprobes;
 	const struct filter *filter; /* NULL: everything */
 	uint32_t ring_slots;         /* per CPU, a power of two */
+	bool portable;               /* use only what every supported kernel has */
 	bool measure;                /* switch on the kernel's BPF run-time statistics */
 	log_fn log; /* libbpf's messages and the verifier's, line by line; or NULL */
 	void *log_context;

@@ -30,6 +30,7 @@ struct vnt_view {
 	union {
 		__u8 header[VNT_HEADER_MAX]; /* garbage from `available` on */
 		__u32 words[VNT_HEADER_MAX / 4];
+		__u64 long_words[VNT_HEADER_MAX / 8];
 	};
 	__u32 available; /* valid bytes in `header` */
 	__u32 length;    /* bytes of the packet from the network header on */

@@ -287,6 +287,13 @@ public_copy() {
 	[[ -z $stderr ]]
 }
 
+@test "programs for old and new kernels see the same headers" {
+	run in_ns "$NET_H1" "$BUILD/tests/headers" 1500
+	echo "$output"
+	((status == 0))
+	[[ $output == "3000 and 3000 events: equal" ]]
+}
+
 @test "-n stops exactly" {
 	record_start exact "$NET_H1" -n 100 -i v1 'udp port 5001'
 	traffic 300
