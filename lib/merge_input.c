@@ -6,7 +6,7 @@
 #include "merge_input.h"
 
 /* A file that has so many row batches before its first event is not worth more memory. */
-#define AHEAD_MAX 1024
+#define AHEAD_MAX (8u << 20) /* bytes */
 
 static uint64_t shift_time(uint64_t time_ns, int64_t shift_ns)
 {
@@ -148,7 +148,7 @@ static int keep_rows(struct merge_input *input, const struct batch *batch)
 int merge_input_read_ahead(struct merge_input *input)
 {
 	const struct trace_info *info = reader_info(input->reader);
-	size_t missing = info->ndomains;
+	size_t missing = info->ndomains, bytes = 0;
 	struct batch batch;
 	int err = activity_open(&input->activity, info->nprobes);
 
@@ -157,7 +157,7 @@ int merge_input_read_ahead(struct merge_input *input)
 	input->anchors = calloc(missing + 1, sizeof(*input->anchors));
 	if (!input->anchors)
 		return -ENOMEM;
-	while (!err && missing && input->nahead < AHEAD_MAX) {
+	while (!err && missing && bytes < AHEAD_MAX) {
 		err = reader_next(input->reader, &batch);
 		if (err <= 0)
 			return err;
@@ -167,6 +167,7 @@ int merge_input_read_ahead(struct merge_input *input)
 		}
 		if (batch.type == BATCH_ANCHORS)
 			note_anchors(input, &batch, &missing);
+		bytes += merge_row_size(batch.type) * batch.count;
 		err = keep_rows(input, &batch);
 	}
 	return err;

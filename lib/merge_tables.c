@@ -4,12 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "clock.h"
+#include "map.h"
 #include "merge.h"
 #include "merge_tables.h"
 
 struct tables {
 	struct trace_info *info;
+	struct map recordings; /* hash of the recording -> input */
+	struct map names;      /* hash of domain and name -> probe */
+	uint32_t *numbers;     /* per probe: the last N given to a NAME~N of its name */
+	size_t numbers_room;
 	struct merge_input *inputs;
 	bool align_clocks;
 	log_fn log;
@@ -17,32 +23,37 @@ struct tables {
 	char *reason;
 };
 
-static bool has_recording(const struct trace_info *info, const uint8_t *recording)
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
 {
-	for (size_t i = 0; i < info->nprobes; i++)
-		if (memcmp(info->probes[i].recording, recording,
-			   sizeof(info->probes[i].recording)) == 0)
-			return true;
-	return false;
+	const uint8_t *byte = bytes;
+
+	for (size_t i = 0; i < size; i++)
+		hash = map_hash(hash, byte[i]);
+	return hash;
 }
 
 /* Is a recording of `input` also in one of the inputs before it? */
-static int check_twice(const struct tables *tables, size_t input)
+static int check_twice(struct tables *tables, size_t input)
 {
 	const struct trace_info *info = reader_info(tables->inputs[input].reader);
 
-	for (size_t before = 0; before < input; before++) {
-		const struct trace_info *other = reader_info(tables->inputs[before].reader);
+	for (size_t i = 0; i < info->nprobes; i++) {
+		const uint8_t *recording = info->probes[i].recording;
+		uint64_t key = hash_bytes(0, recording, sizeof(info->probes[i].recording));
+		uint32_t before = map_find(&tables->recordings, key);
 
-		for (size_t i = 0; i < info->nprobes; i++) {
-			if (!has_recording(other, info->probes[i].recording))
-				continue;
-			snprintf(tables->reason, MERGE_REASON_MAX,
-				 "'%s' has a recording that is also in '%s'",
-				 reader_name(tables->inputs[input].reader),
-				 reader_name(tables->inputs[before].reader));
-			return -EEXIST;
+		if (before == input)
+			continue;
+		if (before == MAP_NONE) {
+			if (map_add(&tables->recordings, key, input))
+				return -ENOMEM;
+			continue;
 		}
+		snprintf(tables->reason, MERGE_REASON_MAX,
+			 "'%s' has a recording that is also in '%s'",
+			 reader_name(tables->inputs[input].reader),
+			 reader_name(tables->inputs[before].reader));
+		return -EEXIST;
 	}
 	return 0;
 }
@@ -72,15 +83,6 @@ static bool domain_name_taken(const struct trace_info *info, const char *name)
 	return false;
 }
 
-static bool probe_name_taken(const struct trace_info *info, const struct probe *probe)
-{
-	for (size_t i = 0; i < info->nprobes; i++)
-		if (info->probes[i].domain == probe->domain &&
-		    strcmp(info->probes[i].name, probe->name) == 0)
-			return true;
-	return false;
-}
-
 /* Index of the domain in the joined table, or -errno. */
 static int join_domain(const struct tables *tables, const struct domain *domain,
 		       const struct clock_fit *clock)
@@ -100,14 +102,31 @@ static int join_domain(const struct tables *tables, const struct domain *domain,
 	return trace_info_add_domain(info, &joined);
 }
 
-static int join_probe(const struct tables *tables, const struct probe *probe, uint16_t domain)
+static uint64_t name_key(const struct probe *probe)
+{
+	return hash_bytes(probe->domain, probe->name, strlen(probe->name));
+}
+
+static int join_probe(struct tables *tables, const struct probe *probe, uint16_t domain)
 {
 	struct probe joined = *probe;
+	uint32_t first;
+	int index;
 
 	joined.domain = domain;
-	for (unsigned int n = 2; probe_name_taken(tables->info, &joined); n++)
-		number_name(joined.name, sizeof(joined.name), probe->name, n);
-	return trace_info_add_probe(tables->info, &joined);
+	first = map_find(&tables->names, name_key(&joined));
+	while (first != MAP_NONE && map_find(&tables->names, name_key(&joined)) != MAP_NONE)
+		number_name(joined.name, sizeof(joined.name), probe->name,
+			    ++tables->numbers[first]);
+	index = trace_info_add_probe(tables->info, &joined);
+	if (index < 0)
+		return index;
+	if (array_reserve(&tables->numbers, &tables->numbers_room, index + 1,
+			  sizeof(*tables->numbers)) ||
+	    map_add(&tables->names, name_key(&joined), index))
+		return -ENOMEM;
+	tables->numbers[index] = 1;
+	return index;
 }
 
 static void log_clock(const struct tables *tables, const struct domain *domain)
@@ -167,7 +186,7 @@ static int join_domains(const struct tables *tables, struct merge_input *input)
 	return at < 0 ? at : 0;
 }
 
-static int join_input(const struct tables *tables, size_t index)
+static int join_input(struct tables *tables, size_t index)
 {
 	struct merge_input *input = &tables->inputs[index];
 	const struct trace_info *info = reader_info(input->reader);
@@ -192,7 +211,14 @@ static int join_input(const struct tables *tables, size_t index)
 int merge_join_tables(struct trace_info *info, struct merge_input *inputs, size_t count,
 		      bool align_clocks, log_fn log, void *log_context, char *reason)
 {
-	const struct tables tables = {info, inputs, align_clocks, log, log_context, reason};
+	struct tables tables = {
+		.info = info,
+		.inputs = inputs,
+		.align_clocks = align_clocks,
+		.log = log,
+		.log_context = log_context,
+		.reason = reason,
+	};
 	int err = 0;
 
 	for (size_t i = 0; !err && i < count; i++)
@@ -200,5 +226,8 @@ int merge_join_tables(struct trace_info *info, struct merge_input *inputs, size_
 	if (err && err != -EEXIST)
 		snprintf(reason, MERGE_REASON_MAX, "cannot join the tables of the inputs: %s",
 			 strerror(-err));
+	map_release(&tables.recordings);
+	map_release(&tables.names);
+	free(tables.numbers);
 	return err;
 }

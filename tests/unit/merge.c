@@ -341,9 +341,10 @@ Test(merge, equal_names_of_different_things_are_numbered)
 		{"h", BOOT_A, 1, 9, 100, 1, 0},
 		{"h", BOOT_B, 2, 9, 100, 1, 0}, /* another machine of that name */
 		{"h", BOOT_A, 3, 9, 100, 1, 0}, /* the first one again: its probes are others */
+		{"h", BOOT_A, 4, 9, 100, 1, 0},
 	};
 	struct merge *merge;
-	struct output *output = merge_recipes(recipes, 3, &merge);
+	struct output *output = merge_recipes(recipes, 4, &merge);
 	const struct trace_info *info = merge_info(merge);
 
 	cr_assert_eq(info->ndomains, 2);
@@ -353,6 +354,7 @@ Test(merge, equal_names_of_different_things_are_numbered)
 	cr_assert_eq(info->probes[3].domain, 1);
 	cr_assert_str_eq(info->probes[6].name, "dev:eth0:rx~2");
 	cr_assert_eq(info->probes[6].domain, 0);
+	cr_assert_str_eq(info->probes[9].name, "dev:eth0:rx~3");
 	free(output);
 	merge_close(merge);
 }
