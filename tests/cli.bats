@@ -302,6 +302,63 @@ public_copy() {
 	grep -q '100 events, 0 lost' "$NET_DIR/exact.err"
 }
 
+@test "a bridge means itself and its ports" {
+	ip -n "$NET_H1" link add br9 type bridge
+	add_pair b1 b2
+	ip -n "$NET_H1" link set b1 master br9
+	run --separate-stderr record_in_ns -v -i br9 -d 0.1 -o /dev/null
+	((status == 0))
+	[[ $(sed -n 's/.* probe [0-9]*: //p' <<<"$stderr" | xargs) == "dev:br9:rx dev:br9:tx dev:b1:rx dev:b1:tx" ]]
+	run --separate-stderr record_in_ns -v -p port-of:br9:rx -d 0.1 -o /dev/null
+	[[ $(sed -n 's/.* probe [0-9]*: //p' <<<"$stderr" | xargs) == "dev:b1:rx" ]]
+	ip -n "$NET_H1" link delete br9
+	ip -n "$NET_H1" link delete b1
+}
+
+@test "--buffer: what finds it full is counted, to the last event" {
+	record_start tiny "$NET_H1" --buffer 4K -i v1:tx 'udp port 5001'
+	# Nobody reads the ring: 64 slots, one of them for the flow on each processor.
+	kill -STOP "${RECORD_PID[tiny]}"
+	traffic 1000 100000
+	kill -CONT "${RECORD_PID[tiny]}"
+	status=0
+	record_stop tiny || status=$?
+	((status == 3))
+	cat "$NET_DIR/tiny.err"
+	read -r events lost < <(sed -n 's/.*record: \([0-9]*\) events, \([0-9]*\) lost.*/\1 \2/p' \
+		"$NET_DIR/tiny.err")
+	((events > 0 && lost > 0 && events + lost == 1000))
+	"$VNETTRACE" report -f json "$NET_DIR/tiny.vnt" >"$NET_DIR/tiny.json"
+	jq -e ".domains[0].events == $events and .domains[0].lost == $lost and
+		([.probes[].lost] | add) == $lost" "$NET_DIR/tiny.json"
+	fails 2 "vnettrace: record: --buffer must be *" record_in_ns -i v1 --buffer 1K -o /dev/null
+}
+
+@test "--domain names the domain" {
+	record_in_ns -q --domain "web 1" -i v1 -d 0.1 -o "$NET_DIR/named.vnt"
+	[[ $("$VNETTRACE" report -f json "$NET_DIR/named.vnt" | jq -r '.domains[0].name') == "web 1" ]]
+	fails 2 "vnettrace: record: --domain must be *" record_in_ns --domain a/b -i v1
+}
+
+@test "-v says more, -q says nothing" {
+	run --separate-stderr record_in_ns -v -i v1 -d 0.1 -o "$NET_DIR/loud.vnt"
+	[[ $stderr == *"probe 0: dev:v1:rx"*"tracing 2 probes on 1 device to"* ]]
+	for command in "merge -o $NET_DIR/quiet.vnt" "report -o /dev/null"; do
+		run --separate-stderr "$VNETTRACE" $command -v "$GOOD"
+		[[ $stderr == *"domain 'good': host "*"clock 'reference'"* ]]
+		run --separate-stderr "$VNETTRACE" $command -q "$GOOD"
+		((status == 0))
+		[[ -z $stderr && -z $output ]]
+	done
+}
+
+@test "--clock none leaves times alone" {
+	"$VNETTRACE" merge -q --clock none -o "$NET_DIR/alone.vnt" "$GOOD"
+	"$VNETTRACE" report -f json "$NET_DIR/alone.vnt" >"$NET_DIR/alone.json"
+	"$VNETTRACE" report -f json "$GOOD" >"$NET_DIR/good.json"
+	[[ $(jq .domains[0].first_ns "$NET_DIR/alone.json") == $(jq .domains[0].first_ns "$NET_DIR/good.json") ]]
+}
+
 @test "-d stops in time" {
 	started=${EPOCHREALTIME/./}
 	record_in_ns -q -i v1 -d 1 -o "$NET_DIR/timed.vnt"
