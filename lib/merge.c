@@ -24,6 +24,7 @@ struct merge {
 	struct turn *heap; /* inputs whose current batch has times, the oldest on top */
 	size_t nheap;
 	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
+	size_t filled; /* inputs whose first batch was read: one after the other */
 	struct vnt_event *out;
 	void *rows; /* what a row batch was copied to */
 	size_t rows_size;
@@ -180,10 +181,10 @@ static int refill(struct merge *merge, struct batch *batch)
 		return err;
 	if (err && !merge_has_times(batch->type))
 		return pass_rows(merge, input, batch);
-	if (err && batch->count)
+	if (err)
 		push(merge, merge->refill);
-	/* At first every input is empty: they are filled one after the other. */
-	merge->refill = merge_input_first_empty(merge->inputs, merge->ninputs);
+	merge->filled += merge->refill == merge->filled;
+	merge->refill = merge->filled;
 	return 0;
 }
 

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "merge_input.h"
 
-/* A file that has so many row batches before its first event is not worth more memory. */
+/* More rows than that between two events are not worth more memory. */
 #define AHEAD_MAX (8u << 20) /* bytes */
 
 static uint64_t shift_time(uint64_t time_ns, int64_t shift_ns)
@@ -27,10 +28,12 @@ bool merge_has_times(enum batch_type type)
 uint64_t merge_input_time(const struct merge_input *input)
 {
 	const struct batch *batch = &input->batch;
-	uint64_t time_ns = batch->type == BATCH_EVENTS ? batch->events[input->at].time_ns
-						       : batch->epochs[input->at].time_ns;
+	uint64_t time_ns;
 
-	return shift_time(time_ns, input->shift_ns);
+	if (batch->type == BATCH_EVENTS)
+		return shift_time(batch->events[input->at].time_ns, input->shift_ns);
+	time_ns = batch->epochs[input->at].time_ns;
+	return shift_time(time_ns < input->next_ns ? time_ns : input->next_ns, input->shift_ns);
 }
 
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
@@ -115,7 +118,7 @@ void merge_input_map_rows(const struct merge_input *input, enum batch_type type,
 		row_types[type].map(input, (char *)rows + i * row_types[type].size);
 }
 
-static void note_anchors(struct merge_input *input, const struct batch *batch, size_t *missing)
+static void note_anchors(struct merge_input *input, const struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		struct anchor_row *first = &input->anchors[batch->anchors[i].domain];
@@ -123,88 +126,55 @@ static void note_anchors(struct merge_input *input, const struct batch *batch, s
 		if (first->mono_ns || !batch->anchors[i].mono_ns)
 			continue;
 		*first = batch->anchors[i];
-		(*missing)--;
+		input->missing--;
 	}
+}
+
+/* Where rows of this type go: to others of it, if these are the last ones that wait. */
+static struct ahead *find_place(struct merge_input *input, enum batch_type type)
+{
+	if (input->nahead > input->delivered && input->ahead[input->nahead - 1].type == type)
+		return &input->ahead[input->nahead - 1];
+	if (array_reserve(&input->ahead, &input->ahead_room, input->nahead + 1,
+			  sizeof(*input->ahead)))
+		return NULL;
+	input->ahead[input->nahead] = (struct ahead){.type = type};
+	input->ahead_bytes += sizeof(*input->ahead);
+	return &input->ahead[input->nahead++];
 }
 
 static int keep_rows(struct merge_input *input, const struct batch *batch)
 {
-	size_t size = merge_row_size(batch->type) * batch->count;
-	struct ahead *grown = reallocarray(input->ahead, input->nahead + 1, sizeof(*grown));
-	void *rows;
+	struct ahead *ahead = find_place(input, batch->type);
+	size_t size = merge_row_size(batch->type);
 
-	if (!grown)
+	if (!ahead || array_reserve(&ahead->rows, &ahead->room, ahead->count + batch->count, size))
 		return -ENOMEM;
-	input->ahead = grown;
-	rows = malloc(size ? size : 1);
-	if (!rows)
-		return -ENOMEM;
-	memcpy(rows, batch->rows, size);
-	grown[input->nahead] = (struct ahead){*batch, reader_found(input->reader, batch)};
-	grown[input->nahead++].batch.rows = rows;
+	memcpy((char *)ahead->rows + ahead->count * size, batch->rows, batch->count * size);
+	ahead->count += batch->count;
+	input->ahead_bytes += batch->count * size;
 	return 0;
 }
 
-int merge_input_read_ahead(struct merge_input *input)
+static void drop_rows(struct merge_input *input)
 {
-	const struct trace_info *info = reader_info(input->reader);
-	size_t missing = info->ndomains, bytes = 0;
-	struct batch batch;
-	int err = activity_open(&input->activity, info->nprobes);
-
-	if (err)
-		return err;
-	input->anchors = calloc(missing + 1, sizeof(*input->anchors));
-	if (!input->anchors)
-		return -ENOMEM;
-	while (!err && missing && bytes < AHEAD_MAX) {
-		err = reader_next(input->reader, &batch);
-		if (err <= 0)
-			return err;
-		if (batch.type == BATCH_EVENTS) {
-			input->waiting = batch;
-			return 0;
-		}
-		if (batch.type == BATCH_ANCHORS)
-			note_anchors(input, &batch, &missing);
-		bytes += merge_row_size(batch.type) * batch.count;
-		err = keep_rows(input, &batch);
-	}
-	return err;
-}
-
-/* What was read ahead comes first, in the order it was read. *found as in struct ahead. */
-static int next_read(struct merge_input *input, struct batch *batch, bool *found)
-{
-	int err;
-
-	*found = false;
-	if (input->delivered < input->nahead) {
-		*found = input->ahead[input->delivered].found;
-		*batch = input->ahead[input->delivered++].batch;
-		return 1;
-	}
-	if (input->waiting.count) {
-		*batch = input->waiting;
-		input->waiting.count = 0;
-		return 1;
-	}
-	err = reader_next(input->reader, batch);
-	*found = err > 0 && reader_found(input->reader, batch);
-	return err;
+	for (size_t i = 0; i < input->nahead; i++)
+		free(input->ahead[i].rows);
+	input->nahead = 0;
+	input->delivered = 0;
+	input->ahead_bytes = 0;
 }
 
 /* With the epochs that the input lacks where it was damaged, or where it breaks off. Damage that an
  * earlier merge met is in the ledger of what it wrote, and its epochs are there. */
-static int next_batch(struct merge_input *input, struct batch *batch)
+static int read_batch(struct merge_input *input, struct batch *batch)
 {
-	bool found;
 	int err;
 
 	if (activity_next(&input->activity, batch))
 		return 1;
-	err = next_read(input, batch, &found);
-	if (err > 0 && (found || batch->type != BATCH_LOSSES))
+	err = reader_next(input->reader, batch);
+	if (err > 0 && (batch->type != BATCH_LOSSES || reader_found(input->reader, batch)))
 		activity_note(&input->activity, batch);
 	if (err)
 		return err;
@@ -212,12 +182,98 @@ static int next_batch(struct merge_input *input, struct batch *batch)
 	return activity_next(&input->activity, batch);
 }
 
+/* Can more be read without letting go of what waits? */
+static bool can_read_on(const struct merge_input *input)
+{
+	return !input->waiting.count && !input->exhausted && input->ahead_bytes < AHEAD_MAX;
+}
+
+/* One more batch to those that wait. 0 or -errno. */
+static int read_on(struct merge_input *input)
+{
+	struct batch batch;
+	int err = read_batch(input, &batch);
+
+	if (err <= 0) {
+		input->exhausted = true;
+		return err;
+	}
+	if (batch.type == BATCH_EVENTS) {
+		input->waiting = batch;
+		return 0;
+	}
+	if (batch.type == BATCH_ANCHORS)
+		note_anchors(input, &batch);
+	return keep_rows(input, &batch);
+}
+
+int merge_input_read_ahead(struct merge_input *input)
+{
+	const struct trace_info *info = reader_info(input->reader);
+	int err = activity_open(&input->activity, info->nprobes);
+
+	if (err)
+		return err;
+	input->missing = info->ndomains;
+	input->anchors = calloc(input->missing + 1, sizeof(*input->anchors));
+	if (!input->anchors)
+		return -ENOMEM;
+	while (!err && input->missing && can_read_on(input))
+		err = read_on(input);
+	return err;
+}
+
+/* What is known of the events behind the rows that wait: none of them is older. */
+static uint64_t next_event(const struct merge_input *input)
+{
+	if (input->waiting.count)
+		return input->waiting.events[0].time_ns;
+	return input->exhausted ? UINT64_MAX : input->last_ns;
+}
+
+static int take_epochs_ahead(struct merge_input *input)
+{
+	int err = 0;
+
+	while (!err && can_read_on(input))
+		err = read_on(input);
+	input->next_ns = next_event(input);
+	return err;
+}
+
+static int take_ahead(struct merge_input *input, struct batch *batch)
+{
+	bool epochs = input->ahead[input->delivered].type == BATCH_EPOCHS;
+	int err = epochs ? take_epochs_ahead(input) : 0;
+	const struct ahead *ahead = &input->ahead[input->delivered++];
+
+	*batch = (struct batch){.type = ahead->type, .count = ahead->count, .rows = ahead->rows};
+	return err ? err : 1;
+}
+
+static int take_batch(struct merge_input *input, struct batch *batch)
+{
+	if (input->delivered < input->nahead)
+		return take_ahead(input, batch);
+	if (!input->waiting.count)
+		return 0;
+	*batch = input->waiting;
+	input->waiting.count = 0;
+	input->last_ns = batch->events[batch->count - 1].time_ns;
+	return 1;
+}
+
 int merge_input_next(struct merge_input *input, struct batch *batch)
 {
-	int err = input->ended ? 0 : next_batch(input, batch);
+	int err = 0;
 
+	if (input->delivered == input->nahead) {
+		drop_rows(input);
+		if (can_read_on(input))
+			err = read_on(input);
+	}
 	if (!err)
-		input->ended = true;
+		err = take_batch(input, batch);
 	if (err > 0 && merge_has_times(batch->type)) {
 		input->batch = *batch;
 		input->at = 0;
@@ -225,20 +281,9 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 	return err;
 }
 
-size_t merge_input_first_empty(const struct merge_input *inputs, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (inputs[i].at == inputs[i].batch.count && !inputs[i].ended)
-			break;
-	return i;
-}
-
 void merge_input_release(struct merge_input *input)
 {
-	for (size_t i = 0; i < input->nahead; i++)
-		free((void *)input->ahead[i].batch.rows);
+	drop_rows(input);
 	free(input->ahead);
 	free(input->anchors);
 	free(input->domains);

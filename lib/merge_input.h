@@ -6,10 +6,12 @@
 #include "activity.h"
 #include "reader.h"
 
-/* Rows read before their turn; owns them. */
+/* Rows that were read and whose turn has not come; owns them. */
 struct ahead {
-	struct batch batch;
-	bool found; /* by the reader: see reader_found() */
+	enum batch_type type;
+	void *rows;
+	size_t count;
+	size_t room;
 };
 
 struct merge_input {
@@ -18,14 +20,19 @@ struct merge_input {
 	uint16_t *probes;           /* per probe of the input: its index in the merge */
 	int64_t shift_ns;           /* added to all its times */
 	struct anchor_row *anchors; /* per domain: the first one, or mono_ns 0 */
+	size_t missing;             /* domains whose first one was not read yet */
 	struct ahead *ahead;
 	size_t nahead;
+	size_t ahead_room;
+	size_t ahead_bytes;
 	size_t delivered;     /* of `ahead` */
+	struct batch waiting; /* events behind them; count 0 if none */
+	bool exhausted;       /* there is nothing behind them */
 	struct batch batch;   /* events or epochs that are being taken; empty at first */
 	size_t at;            /* the next one of them */
-	struct batch waiting; /* events read ahead; count 0 if none */
+	uint64_t last_ns;     /* of the events handed out so far */
+	uint64_t next_ns;     /* epochs that are being taken: no event behind them is older */
 	struct activity activity;
-	bool ended;
 };
 
 /* Reads until every domain's first anchor or the first event is seen, and keeps what it read. */
@@ -38,10 +45,10 @@ bool merge_has_times(enum batch_type type);
  * -errno. */
 int merge_input_next(struct merge_input *input, struct batch *batch);
 
-/* The first input whose current batch is used up and that goes on, or `count`. */
-size_t merge_input_first_empty(const struct merge_input *inputs, size_t count);
-
-/* Time of the next row of the current batch, on the merge's clock. */
+/*
+ * Time of the next row of the current batch, on the merge's clock. An epoch that is later than events
+ * behind it has the time of the first of these, so that they do not come late.
+ */
 uint64_t merge_input_time(const struct merge_input *input);
 
 /* Moves events with times up to and with until_ns, at most `room`; returns how many. */

@@ -215,3 +215,49 @@ Test(merge_damage, domains_without_boot_id_are_not_one)
 		cr_assert_eq(count_domains(fds, 2), with ? 1 : 2);
 	}
 }
+
+/* A file with an epoch of 5000 and more rows than are read ahead before its events, or without both. */
+static int make_far(bool with)
+{
+	static const struct loss_row losses[50000] = {{.count = 1}};
+	struct domain domain = {.name = "h", .boot_id = "a", .clock = {.method = "reference"}};
+	struct probe probe = {.name = "dev:eth0:rx", .recording = {with}};
+	const struct epoch_row epoch = {.time_ns = 5000};
+	int fd = memfd_create("trace", 0);
+	struct trace_info info = {};
+	struct writer *writer;
+
+	cr_assert_eq(trace_info_add_domain(&info, &domain), 0);
+	cr_assert_eq(trace_info_add_probe(&info, &probe), 0);
+	cr_assert_eq(writer_open(&writer, fd, &info), 0);
+	put(writer, BATCH_EPOCHS, &epoch, with);
+	for (int i = 0; with && i < 6; i++)
+		put(writer, BATCH_LOSSES, losses, 50000);
+	for (int i = 0; i < 100; i++)
+		put(writer, BATCH_EVENTS, &(struct vnt_event){.time_ns = 100 * i}, 1);
+	writer_close(writer);
+	trace_info_release(&info);
+	return fd;
+}
+
+/* Where its events are is not known then, and so the epoch does not wait; they are not to come late. */
+Test(merge_damage, an_epoch_far_before_the_next_event)
+{
+	const int fds[] = {make_far(true), make_far(false)};
+	struct merge *merge = open_merge(fds, 2);
+	size_t rows[BATCH_TYPES] = {0};
+	uint64_t last_ns = 0;
+	struct batch batch;
+
+	while (merge_next(merge, &batch) > 0) {
+		rows[batch.type] += batch.count;
+		for (size_t i = 0; batch.type == BATCH_EVENTS && i < batch.count; i++) {
+			cr_assert(batch.events[i].time_ns >= last_ns);
+			last_ns = batch.events[i].time_ns;
+		}
+	}
+	merge_close(merge);
+	cr_assert_eq(rows[BATCH_EVENTS], 200);
+	cr_assert_eq(rows[BATCH_LOSSES], 300000);
+	cr_assert_eq(rows[BATCH_EPOCHS], 1);
+}
