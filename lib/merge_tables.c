@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "array.h"
 #include "clock.h"
 #include "map.h"
 #include "merge.h"
@@ -15,7 +14,6 @@ struct tables {
 	struct map recordings; /* hash of the recording -> input */
 	struct map names;      /* hash of domain and name -> probe */
 	uint32_t *numbers;     /* per probe: the last N given to a NAME~N of its name */
-	size_t numbers_room;
 	struct merge_input *inputs;
 	bool align_clocks;
 	log_fn log;
@@ -121,9 +119,7 @@ static int join_probe(struct tables *tables, const struct probe *probe, uint16_t
 	index = trace_info_add_probe(tables->info, &joined);
 	if (index < 0)
 		return index;
-	if (array_reserve(&tables->numbers, &tables->numbers_room, index + 1,
-			  sizeof(*tables->numbers)) ||
-	    map_add(&tables->names, name_key(&joined), index))
+	if (map_add(&tables->names, name_key(&joined), index))
 		return -ENOMEM;
 	tables->numbers[index] = 1;
 	return index;
@@ -213,13 +209,14 @@ int merge_join_tables(struct trace_info *info, struct merge_input *inputs, size_
 {
 	struct tables tables = {
 		.info = info,
+		.numbers = calloc(MAX_PROBES, sizeof(*tables.numbers)),
 		.inputs = inputs,
 		.align_clocks = align_clocks,
 		.log = log,
 		.log_context = log_context,
 		.reason = reason,
 	};
-	int err = 0;
+	int err = tables.numbers ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !err && i < count; i++)
 		err = join_input(&tables, i);
