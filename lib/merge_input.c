@@ -145,9 +145,11 @@ static struct ahead *find_place(struct merge_input *input, enum batch_type type)
 
 static int keep_rows(struct merge_input *input, const struct batch *batch)
 {
-	struct ahead *ahead = find_place(input, batch->type);
+	struct ahead *ahead = batch->count ? find_place(input, batch->type) : NULL;
 	size_t size = merge_row_size(batch->type);
 
+	if (!batch->count)
+		return 0;
 	if (!ahead || array_reserve(&ahead->rows, &ahead->room, ahead->count + batch->count, size))
 		return -ENOMEM;
 	memcpy((char *)ahead->rows + ahead->count * size, batch->rows, batch->count * size);
