@@ -180,6 +180,18 @@ int device_resolve(struct device_list *list, const struct spec *spec, char *reas
 	return err;
 }
 
+/* Gone for sure: what cannot be looked up for another reason is taken as still there. */
+static bool is_gone(const struct device *device, int saved, uint32_t inode, int sock)
+{
+	struct ifreq request = {.ifr_ifindex = device->ifindex};
+
+	if (saved < 0)
+		return saved == -ENOENT;
+	if (inode != device->netns_inode)
+		return true;
+	return sock >= 0 && ioctl(sock, SIOCGIFNAME, &request) && errno == ENODEV;
+}
+
 /* Checks the run of devices from `first` on that share a namespace; returns where the next begins. */
 static size_t check_netns(struct device_list *list, size_t first, size_t *gone)
 {
@@ -193,12 +205,8 @@ static size_t check_netns(struct device_list *list, size_t first, size_t *gone)
 		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	for (i = first; i < list->count && strcmp(list->devices[i].netns, head->netns) == 0; i++) {
 		struct device *device = &list->devices[i];
-		struct ifreq request = {.ifr_ifindex = device->ifindex};
 
-		if (device->gone)
-			continue;
-		if (inode == device->netns_inode && sock >= 0 &&
-		    !ioctl(sock, SIOCGIFNAME, &request))
+		if (device->gone || !is_gone(device, saved, inode, sock))
 			continue;
 		device->gone = true;
 		(*gone)++;

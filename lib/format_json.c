@@ -5,7 +5,7 @@
 
 static void print_bound(struct json *json, int64_t bound_ns)
 {
-	if (bound_ns == CLOCK_UNBOUNDED)
+	if (bound_ns < 0)
 		json_string(json, "bound_ns", "unbounded");
 	else
 		json_int(json, "bound_ns", bound_ns);

@@ -30,7 +30,7 @@ static size_t at_most(size_t count, size_t limit)
 
 static const char *bound_text(char *text, int64_t bound_ns)
 {
-	if (bound_ns == CLOCK_UNBOUNDED)
+	if (bound_ns < 0)
 		return "unbounded";
 	return bound_ns ? units_duration(text, bound_ns) : "0";
 }

@@ -101,7 +101,7 @@ struct report {
 	struct cpu_report *cpus;
 	size_t ncpus;
 	uint64_t overhead_events;
-	double run_ns_per_event; /* 0 unless measured */
+	double run_ns_per_event; /* of the programs, runs that record nothing included; 0 unless measured */
 	double tracer_cpu_seconds;
 };
 

@@ -98,17 +98,17 @@ static int report_cpus(const struct stats *stats, struct report *report)
 
 static void report_overhead(const struct stats *stats, struct report *report)
 {
-	double run_ns = 0, runs = 0, cpu_ns = 0;
+	double run_ns = 0, cpu_ns = 0;
 
 	for (size_t i = 0; i < stats->ncosts; i++) {
 		const struct cost_row *cost = &stats->costs[i];
 
 		report->overhead_events += cost->events;
 		run_ns += (double)cost->run_ns;
-		runs += (double)cost->runs;
 		cpu_ns += (double)cost->tracer_cpu_ns;
 	}
-	report->run_ns_per_event = runs > 0 ? run_ns / runs : 0;
+	report->run_ns_per_event =
+		report->overhead_events ? run_ns / (double)report->overhead_events : 0;
 	report->tracer_cpu_seconds = cpu_ns / 1e9;
 }
 

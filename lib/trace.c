@@ -33,22 +33,6 @@ int trace_info_add_probe(struct trace_info *info, const struct probe *probe)
 	return info->nprobes++;
 }
 
-int trace_info_copy(struct trace_info *to, const struct trace_info *from)
-{
-	*to = *from;
-	to->domains = calloc(from->ndomains + 1, sizeof(*to->domains));
-	to->probes = calloc(from->nprobes + 1, sizeof(*to->probes));
-	if (!to->domains || !to->probes) {
-		trace_info_release(to);
-		return -ENOMEM;
-	}
-	if (from->ndomains)
-		memcpy(to->domains, from->domains, from->ndomains * sizeof(*to->domains));
-	if (from->nprobes)
-		memcpy(to->probes, from->probes, from->nprobes * sizeof(*to->probes));
-	return 0;
-}
-
 void trace_info_release(struct trace_info *info)
 {
 	free(info->domains);

@@ -25,7 +25,7 @@ struct clock_fit {
 	char method[16];   /* "reference", "same", "realtime", "none" */
 	int64_t offset_ns; /* added to the domain's times, at its first event */
 	double drift_ppm;
-	int64_t bound_ns; /* hard bound on the error of a time, or CLOCK_UNBOUNDED */
+	int64_t bound_ns; /* hard bound on the error of a time; CLOCK_UNBOUNDED, as any below 0 */
 	uint64_t rejected;
 };
 
@@ -59,7 +59,6 @@ struct trace_info {
 int trace_info_add_domain(struct trace_info *info,
 			  const struct domain *domain);                       /* index or -errno */
 int trace_info_add_probe(struct trace_info *info, const struct probe *probe); /* index or -errno */
-int trace_info_copy(struct trace_info *to, const struct trace_info *from);
 void trace_info_release(struct trace_info *info);
 
 /* The 5-tuple behind a flow hash. */

@@ -399,7 +399,7 @@ Test(stats, tables)
 
 	setup(&f, NO_HORIZON);
 	put(&f, BATCH_COSTS, &(struct cost_row){0, 10, 4, 100, 1000, 1});
-	put(&f, BATCH_COSTS, &(struct cost_row){0, 20, 8, 800, 2000000000, 1});
+	put(&f, BATCH_COSTS, &(struct cost_row){0, 20, 8, 2300, 2000000000, 1});
 	put(&f, BATCH_COSTS, &(struct cost_row){1, 5, 2, 200, 500000000, 2});
 	put(&f, BATCH_FLOWS, &unseen);
 	see_path(&f, 1, "ab", 1000);
