@@ -150,6 +150,8 @@ static int translate_absolute(struct translation *t, const struct cbpf_insn *ins
 		emit_load(t, BPF_W, R_A, R_VIEW, offsetof(struct vnt_view, ethertype));
 		return 0;
 	}
+	if (insn->k - (uint32_t)SKF_AD_OFF < SKF_AD_MAX) /* 'inbound', 'ifindex' */
+		return refuse(t, "direction and interface are not in the packet");
 	err = view_offset(t, insn->k, bytes, &off);
 	if (err)
 		return err;
@@ -168,8 +170,11 @@ static int translate_indirect(struct translation *t, const struct cbpf_insn *ins
 {
 	unsigned int bytes = load_bytes(insn);
 	uint32_t off;
-	int err = view_offset(t, insn->k, bytes, &off);
+	int err;
 
+	if (insn->k < ETHERNET) /* 'geneve' */
+		return refuse(t, "it computes a place from the link-layer header on");
+	err = view_offset(t, insn->k, bytes, &off);
 	if (err)
 		return err;
 	emit_jump(t, BPF_JMP | BPF_JGT | BPF_K, R_X, 0, VNT_HEADER_MAX - bytes - off, REJECT);
