@@ -69,9 +69,14 @@ static void catch_signals(void)
 {
 	const struct sigaction end = {.sa_handler = stop, .sa_flags = SA_RESETHAND};
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction hangup;
 
-	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGINT, &end,
+		  NULL); /* also where a shell ignores it for jobs in the background */
 	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGHUP, &end, &hangup);
+	if (hangup.sa_handler == SIG_IGN) /* nohup(1) */
+		sigaction(SIGHUP, &hangup, NULL);
 	sigaction(SIGPIPE, &ignore, NULL); /* write(2) says it */
 	sigaction(SIGXFSZ, &ignore, NULL);
 }

@@ -368,8 +368,8 @@ public_copy() {
 	record_in_ns -q -i v1 -d 1e-10 -o "$NET_DIR/timed.vnt"
 }
 
-@test "SIGINT and SIGTERM end a recording cleanly" {
-	for signal in INT TERM; do
+@test "SIGINT, SIGTERM and SIGHUP end a recording cleanly" {
+	for signal in INT TERM HUP; do
 		record_start ended "$NET_H1" -i v1:tx 'udp port 5001'
 		traffic 50
 		record_stop ended "$signal"
