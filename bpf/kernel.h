@@ -48,6 +48,7 @@ struct rtnl_link_stats64 {
 };
 
 /* Absent before Linux 6.2. */
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
 extern void *bpf_rdonly_cast(const void *memory, __u32 btf_id) __ksym __weak;
 
 #endif

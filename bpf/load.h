@@ -6,9 +6,12 @@
 #include "tracer.h"
 
 struct probes_bpf;
+struct bpf_program;
 
-/* The skeleton, loaded and not yet attached; 0, or -errno with one line in `reason`. */
-int load_probes(struct probes_bpf **skeleton, const struct tracer_options *options,
-		const struct devtable *table, unsigned int cpus, char *reason);
+/* The skeleton, loaded and not yet attached, and its programs that are to be attached: of each
+ * direction that a probe looks in, or the one for tc. 0, or -errno with one line in `reason`. */
+int load_probes(struct probes_bpf **skeleton, struct bpf_program *programs[TRACER_PROGRAMS],
+		const struct tracer_options *options, const struct devtable *table,
+		unsigned int cpus, char *reason);
 
 #endif

@@ -3,8 +3,9 @@
  * probes.bpf.c - the programs that observe packets.
  *
  * Every attach point is a shim that says which device and direction it stands for and where the
- * network header is; observe() does the rest, in this order: is it a device we were asked for, does
- * the filter match, which packet is it, is there room, what time is it.
+ * network header is; the rest is the same everywhere, in this order: is it a device we were asked for,
+ * does the filter match, is there room, what time is it, which packet is it. What is known late is
+ * looked up late: reading the clock waits for all that was begun before.
  */
 #include <linux/types.h>
 #include <linux/bpf.h>
@@ -23,7 +24,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u32 ring_slots = 1; /* power of two */
 const volatile __u32 probe_count = 1;
-const volatile __u64 device_multiplier = 1; /* lib/devtable.h */
+const volatile __u32 filter_reach = VNT_HEADER_MAX; /* bytes that the filter may look at */
+const volatile __u64 device_multiplier = 1;         /* lib/devtable.h */
 const volatile __u32 device_shift = 63;
 
 struct {
@@ -67,8 +69,8 @@ struct {
 	__uint(max_entries, 1);
 } known_flows SEC(".maps");
 
-/* Matches everything; the loader puts the translated filter in place of the instructions from the
- * marker on. The only subprogram, hence last in each program: it can grow and move nothing else. */
+/* The loader puts the translated filter in place of the instructions from the marker on. The only
+ * subprogram, hence last in each program: it can grow and move nothing else. */
 static __noinline int filter(const struct vnt_view *view)
 {
 	int match = VNT_FILTER_MARKER;
@@ -124,15 +126,15 @@ static __always_inline void record(const struct vnt_view *view, __u16 probe)
 	struct vnt_slot *slot;
 	__u64 position;
 
-	vnt_packet_parse(view, &packet);
-	announce_flow(cpu, view, &packet);
 	slot = reserve(cpu, &position);
 	if (!slot) {
 		count_drop(cpu, probe);
 		return;
 	}
-	slot->kind = VNT_SLOT_EVENT;
 	slot->event.time_ns = bpf_ktime_get_ns();
+	vnt_packet_parse(view, &packet);
+	announce_flow(cpu, view, &packet); /* before the event can be read */
+	slot->kind = VNT_SLOT_EVENT;
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
 	slot->event.length = packet.length;
@@ -144,10 +146,26 @@ static __always_inline void record(const struct vnt_view *view, __u16 probe)
 	vnt_slot_publish(slot, position);
 }
 
+static __always_inline void copy_words(struct vnt_view *view, int first,
+				       const struct rtnl_link_stats64 *memory)
+{
+	VNT_UNROLL
+	for (int i = first; i < first + VNT_HEADER_USUAL / 8; i++)
+		view->long_words[i] = memory->words[i];
+}
+
+static __always_inline void clear_words(struct vnt_view *view, int first)
+{
+	VNT_UNROLL
+	for (int i = first; i < VNT_HEADER_MAX / 8; i++)
+		view->long_words[i] = 0;
+}
+
 /*
  * Copies the header bytes: by plain loads where the kernel lets us call any memory one of its types
- * (`direct`, Linux 6.2), a third cheaper than by the helper. Always the whole of the view: what follows
- * the linear data in its allocation (struct skb_shared_info) is longer, and garbage is allowed.
+ * (`direct`, Linux 6.2), a third cheaper than by the helper, and only as many as somebody will look
+ * at. May read on behind the packet: what follows the linear data in its allocation (struct
+ * skb_shared_info) is longer, and garbage is allowed.
  */
 static __always_inline bool copy_header(struct vnt_view *view, const unsigned char *network,
 					bool direct)
@@ -157,26 +175,20 @@ static __always_inline bool copy_header(struct vnt_view *view, const unsigned ch
 	if (!direct)
 		return !bpf_probe_read_kernel(view->header, sizeof(view->header), network);
 	memory = bpf_rdonly_cast(network, bpf_core_type_id_kernel(struct rtnl_link_stats64));
-	VNT_UNROLL
-	for (int i = 0; i < VNT_HEADER_MAX / 8; i++)
-		view->long_words[i] = memory->words[i];
+	copy_words(view, 0, memory);
+	if (filter_reach > VNT_HEADER_USUAL || !vnt_is_usual(view))
+		copy_words(view, VNT_HEADER_USUAL / 8, memory);
+	else
+		clear_words(view, VNT_HEADER_USUAL / 8);
 	return true;
 }
 
 /* `network` is the address of the network header, in the linear part of the buffer. */
-static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
-				   enum vnt_direction direction, unsigned char *network,
-				   bool direct)
+static __always_inline void observe(struct sk_buff *skb, __u16 probe, unsigned char *network,
+				    bool direct)
 {
-	struct vnt_device device = {.ifindex = dev->ifindex, .netns = dev->nd_net.net->ns.inum};
-	__u32 index = vnt_device_index(&device, device_multiplier, device_shift);
-	struct vnt_device_entry *entry = bpf_map_lookup_elem(&devices, &index);
 	struct vnt_view view;
 	__u32 link_header, linear, available;
-
-	if (!entry || entry->device.ifindex != device.ifindex ||
-	    entry->device.netns != device.netns || entry->probe[direction] == VNT_NO_PROBE)
-		return 0;
 
 	link_header = network - skb->data;
 	linear = skb->len - skb->data_len;
@@ -190,7 +202,37 @@ static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
 	if (!copy_header(&view, network, direct))
 		view.available = 0;
 	if (filter(&view))
-		record(&view, entry->probe[direction]);
+		record(&view, probe);
+}
+
+/* Most packets of a host are of no device that is traced: they end here. */
+static __always_inline __u32 find_probe(struct net_device *dev, enum vnt_direction direction)
+{
+	struct vnt_device device = {.ifindex = dev->ifindex, .netns = dev->nd_net.net->ns.inum};
+	__u32 index = vnt_device_index(&device, device_multiplier, device_shift);
+	struct vnt_device_entry *entry = bpf_map_lookup_elem(&devices, &index);
+
+	if (!entry || entry->device.ifindex != device.ifindex ||
+	    entry->device.netns != device.netns)
+		return VNT_NO_PROBE;
+	return entry->probe[direction];
+}
+
+static __always_inline int observe_tx(struct sk_buff *skb, struct net_device *dev, bool direct)
+{
+	__u32 probe = find_probe(dev, VNT_TX);
+
+	if (probe != VNT_NO_PROBE)
+		observe(skb, probe, skb->head + skb->network_header, direct);
+	return 0;
+}
+
+static __always_inline int observe_rx(struct sk_buff *skb, bool direct)
+{
+	__u32 probe = find_probe(skb->dev, VNT_RX);
+
+	if (probe != VNT_NO_PROBE)
+		observe(skb, probe, skb->data, direct);
 	return 0;
 }
 
@@ -199,26 +241,36 @@ static __always_inline int observe(struct sk_buff *skb, struct net_device *dev,
  * rx: as the stack takes the packet from the driver; data is the network header already.
  * The loader takes either the direct programs or the others.
  */
-SEC("vnt/net_dev_start_xmit")
+SEC("vnt_tp_btf")
 int BPF_PROG(dev_tx_direct, struct sk_buff *skb, struct net_device *dev)
 {
-	return observe(skb, dev, VNT_TX, skb->head + skb->network_header, true);
+	return observe_tx(skb, dev, true);
 }
 
-SEC("vnt/net_dev_start_xmit")
+SEC("vnt_tp_btf")
 int BPF_PROG(dev_tx, struct sk_buff *skb, struct net_device *dev)
 {
-	return observe(skb, dev, VNT_TX, skb->head + skb->network_header, false);
+	return observe_tx(skb, dev, false);
 }
 
-SEC("vnt/netif_receive_skb")
+SEC("vnt_tp_btf")
 int BPF_PROG(dev_rx_direct, struct sk_buff *skb)
 {
-	return observe(skb, skb->dev, VNT_RX, skb->data, true);
+	return observe_rx(skb, true);
 }
 
-SEC("vnt/netif_receive_skb")
+SEC("vnt_tp_btf")
 int BPF_PROG(dev_rx, struct sk_buff *skb)
 {
-	return observe(skb, skb->dev, VNT_RX, skb->data, false);
+	return observe_rx(skb, false);
+}
+
+/* On one device, which the kernel has found already. Not a probe of the command line yet. */
+SEC("vnt_tc")
+int tc_direct(struct __sk_buff *context)
+{
+	struct sk_buff *skb = bpf_cast_to_kern_ctx(context);
+
+	observe(skb, 0, skb->head + skb->network_header, true);
+	return 0; /* TC_ACT_OK */
 }

@@ -141,10 +141,15 @@ static int put_missed(struct recorder *recorder, uint64_t now_ns)
 		.probe = ANY_PROBE,
 		.cause = LOSS_RECURSION,
 	};
-	struct tracer_cost cost;
+	struct tracer_cost costs[TRACER_PROGRAMS], cost = {};
 
-	if (tracer_cost(recorder->tracer, &cost))
+	if (tracer_costs(recorder->tracer, costs))
 		return 0; /* a later look will say it */
+	for (int i = 0; i < TRACER_PROGRAMS; i++) {
+		cost.runs += costs[i].runs;
+		cost.run_ns += costs[i].run_ns;
+		cost.missed += costs[i].missed;
+	}
 	row.count = cost.missed - recorder->cost.missed;
 	recorder->cost = cost;
 	recorder->lost += row.count;
@@ -316,11 +321,13 @@ static int drain_rest(struct recorder *recorder)
 int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 {
 	bool full = recorder->max_events && recorder->taken == recorder->max_events;
+	uint64_t watermark_ns;
 	int err, last;
 
 	/* With max_events the recording ends with its last event. */
 	recorder->stop_ns = full ? recorder->last_ns + 1 : host_now_ns(recorder->domain);
-	err = full ? 0 : drain_rest(recorder);
+	err = full ? drain(recorder, &watermark_ns) /* the last event's flow */
+		   : drain_rest(recorder);
 	if (!err)
 		err = flush(recorder);
 	if (!err)

@@ -18,6 +18,8 @@ struct mapping {
 
 struct tracer {
 	struct probes_bpf *skeleton;
+	struct bpf_program *programs[TRACER_PROGRAMS]; /* NULL where no probe needs one */
+	struct bpf_link *links[TRACER_PROGRAMS];
 	unsigned int cpus;
 	uint32_t ring_slots;
 	uint32_t nprobes;
@@ -75,24 +77,29 @@ uint64_t tracer_drops(const struct tracer *tracer, unsigned int cpu, unsigned in
 	return __atomic_load_n(&drops[(size_t)cpu * tracer->nprobes + probe], __ATOMIC_RELAXED);
 }
 
-int tracer_cost(const struct tracer *tracer, struct tracer_cost *cost)
+int tracer_costs(const struct tracer *tracer, struct tracer_cost costs[TRACER_PROGRAMS])
 {
-	struct bpf_program *program;
-
-	memset(cost, 0, sizeof(*cost));
-	bpf_object__for_each_program (program, tracer->skeleton->obj) {
+	memset(costs, 0, TRACER_PROGRAMS * sizeof(*costs));
+	for (int i = 0; i < TRACER_PROGRAMS; i++) {
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
 
-		if (!bpf_program__autoload(program))
+		if (!tracer->programs[i])
 			continue;
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(tracer->programs[i]), &info, &size))
 			return -errno;
-		cost->runs += info.run_cnt;
-		cost->run_ns += info.run_time_ns;
-		cost->missed += info.recursion_misses;
+		costs[i] = (struct tracer_cost){
+			.runs = info.run_cnt,
+			.run_ns = info.run_time_ns,
+			.missed = info.recursion_misses,
+		};
 	}
 	return 0;
+}
+
+int tracer_program_fd(const struct tracer *tracer, enum tracer_program program)
+{
+	return bpf_program__fd(tracer->programs[program]);
 }
 
 static int map_into(struct mapping *mapping, struct bpf_map *map, int protection)
@@ -140,18 +147,13 @@ static int fail(int err, char *reason, const char *what)
 	return err;
 }
 
-/* All programs that were loaded; the skeleton detaches them. */
 static int attach(struct tracer *tracer, char *reason)
 {
-	const struct bpf_object_skeleton *skeleton = tracer->skeleton->skeleton;
-
-	for (int i = 0; i < skeleton->prog_cnt; i++) {
-		struct bpf_program *program = *skeleton->progs[i].prog;
-
-		if (!bpf_program__autoload(program))
+	for (int i = 0; i < TRACER_PROGRAMS; i++) {
+		if (!tracer->programs[i])
 			continue;
-		*skeleton->progs[i].link = bpf_program__attach_trace(program);
-		if (!*skeleton->progs[i].link)
+		tracer->links[i] = bpf_program__attach_trace(tracer->programs[i]);
+		if (!tracer->links[i])
 			return fail(-errno, reason, "attach to the tracepoints");
 	}
 	return 0;
@@ -161,7 +163,8 @@ static int attach(struct tracer *tracer, char *reason)
 static int prepare(struct tracer *tracer, const struct tracer_options *options,
 		   const struct devtable *table, char *reason)
 {
-	int err = load_probes(&tracer->skeleton, options, table, tracer->cpus, reason);
+	int err = load_probes(&tracer->skeleton, tracer->programs, options, table, tracer->cpus,
+			      reason);
 
 	if (err)
 		return err;
@@ -200,7 +203,8 @@ int tracer_open(struct tracer **tracer, const struct tracer_options *options, ch
 			      : fail(-ENOMEM, reason, "set up tracing");
 	if (err)
 		goto out;
-	err = attach(self, reason);
+	if (!options->unattached)
+		err = attach(self, reason);
 out:
 	devtable_release(&table);
 	if (err) {
@@ -221,6 +225,8 @@ void tracer_close(struct tracer *tracer)
 {
 	if (!tracer)
 		return;
+	for (int i = 0; i < TRACER_PROGRAMS; i++)
+		bpf_link__destroy(tracer->links[i]);
 	unmap(&tracer->rings);
 	unmap(&tracer->slots);
 	unmap(&tracer->drops);

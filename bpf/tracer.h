@@ -24,12 +24,21 @@ struct tracer_options {
 	const struct filter *filter; /* NULL: everything */
 	uint32_t ring_slots;         /* per CPU, a power of two */
 	bool portable;               /* use only what every supported kernel has */
+	bool unattached;             /* load the program for tc only, for BPF_PROG_TEST_RUN */
 	bool measure;                /* switch on the kernel's BPF run-time statistics */
 	log_fn log; /* libbpf's messages and the verifier's, line by line; or NULL */
 	void *log_context;
 };
 
-/* What the programs did so far. */
+/* One per tracepoint, and the one for tc. */
+enum tracer_program {
+	TRACER_RX = VNT_RX,
+	TRACER_TX = VNT_TX,
+	TRACER_TC,
+	TRACER_PROGRAMS
+};
+
+/* What a program did so far. */
 struct tracer_cost {
 	uint64_t runs; /* this and run_ns are 0 unless `measure` was set */
 	uint64_t run_ns;
@@ -58,7 +67,9 @@ void tracer_release(struct tracer *tracer, unsigned int cpu);
 /* Events of this probe that found the ring full, so far. */
 uint64_t tracer_drops(const struct tracer *tracer, unsigned int cpu, unsigned int probe);
 
-int tracer_cost(const struct tracer *tracer, struct tracer_cost *cost); /* 0 or -errno */
+int tracer_costs(const struct tracer *tracer,
+		 struct tracer_cost costs[TRACER_PROGRAMS]); /* 0 or -errno */
+int tracer_program_fd(const struct tracer *tracer, enum tracer_program program); /* the tracer's */
 
 void tracer_close(struct tracer *tracer); /* accepts NULL */
 

@@ -44,6 +44,7 @@ struct translation {
 	size_t *starts; /* per classic instruction, and the end */
 	struct jump *jumps;
 	size_t njumps;
+	uint32_t reach; /* bytes of the view that it looks at, from its start */
 	char *reason;
 };
 
@@ -132,9 +133,16 @@ static int view_offset(struct translation *t, uint32_t at, unsigned int bytes, u
 	return 0;
 }
 
+static void note_reach(struct translation *t, uint32_t end)
+{
+	if (end > t->reach)
+		t->reach = end < VNT_HEADER_MAX ? end : VNT_HEADER_MAX;
+}
+
 /* Goes on only if the first `end` bytes of the view are there. */
 static void emit_check(struct translation *t, uint32_t end)
 {
+	note_reach(t, end);
 	emit_load(t, BPF_W, R_TEMP, R_VIEW, offsetof(struct vnt_view, available));
 	emit_jump(t, BPF_JMP | BPF_JLT | BPF_K, R_TEMP, 0, end, REJECT);
 }
@@ -165,6 +173,19 @@ static int translate_absolute(struct translation *t, const struct cbpf_insn *ins
 	return 0;
 }
 
+/* The largest X there can be: mostly it is the length of an IPv4 header. */
+static uint32_t max_index(const struct translation *t)
+{
+	for (uint32_t i = 0; i < t->count; i++) {
+		uint16_t code = t->code[i].code;
+
+		if (code == (BPF_MISC | BPF_TAX) ||
+		    (BPF_CLASS(code) == BPF_LDX && BPF_MODE(code) != BPF_MSH))
+			return VNT_HEADER_MAX;
+	}
+	return 4 * 0xf;
+}
+
 /* [X + k]: X is bounded first, so that nothing wraps around and the verifier sees a bounded offset. */
 static int translate_indirect(struct translation *t, const struct cbpf_insn *insn)
 {
@@ -177,6 +198,7 @@ static int translate_indirect(struct translation *t, const struct cbpf_insn *ins
 	err = view_offset(t, insn->k, bytes, &off);
 	if (err)
 		return err;
+	note_reach(t, off + bytes + max_index(t));
 	emit_jump(t, BPF_JMP | BPF_JGT | BPF_K, R_X, 0, VNT_HEADER_MAX - bytes - off, REJECT);
 	emit(t, BPF_ALU64 | BPF_MOV | BPF_X, R_TEMP, R_X, 0, 0);
 	emit(t, BPF_ALU64 | BPF_ADD | BPF_K, R_TEMP, 0, 0, off + bytes);
@@ -458,5 +480,6 @@ int cbpf_translate(struct filter *filter, const struct cbpf_insn *code, uint32_t
 	}
 	filter->insns = t.insns;
 	filter->count = t.ninsns;
+	filter->reach = t.reach;
 	return 0;
 }

@@ -25,6 +25,7 @@ struct bpf_insn; /* of <linux/bpf.h>; libpcap has another one of this name */
 struct filter {
 	struct bpf_insn *insns;
 	size_t count;
+	unsigned int reach; /* bytes of the view, from its start, that it may look at */
 };
 
 /*

@@ -21,7 +21,8 @@
 
 #include "event.h"
 
-#define VNT_HEADER_MAX     128 /* bytes a probe copies from the network header on */
+#define VNT_HEADER_MAX     128 /* bytes a probe copies from the network header on, at most */
+#define VNT_HEADER_USUAL   64  /* bytes of them that most packets' IDs are made of */
 #define VNT_EXTENSIONS_MAX 4   /* IPv6 extension headers a probe looks behind */
 #define VNT_DIGEST_MAX     32  /* bytes above the transport header that go into a digest */
 
@@ -50,6 +51,7 @@ struct vnt_packet {
 	__u8 pad;
 };
 
+#define VNT_IPV4_WORDS     5 /* of the header without options */
 #define VNT_ETHERTYPE_IPV4 0x0800
 #define VNT_ETHERTYPE_ARP  0x0806
 #define VNT_ETHERTYPE_IPV6 0x86dd
@@ -112,13 +114,19 @@ struct vnt_transport {
 	__u64 id;  /* what tells packets of one flow apart: IP ID, fragment offset */
 };
 
+/* What goes into the hash before the bytes do: the ID and the length often count up together. */
+static __always_inline __u64 vnt_digest_seed(__u64 id, __u32 rest)
+{
+	return vnt_mix(0, id << 16 ^ rest);
+}
+
 /* At most VNT_DIGEST_MAX bytes; what is out of reach counts as absent and sets VNT_PACKET_SHORT. */
 static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_packet *packet,
 					const struct vnt_digest *digest)
 {
 	__u32 first = digest->first, bytes = digest->bytes;
 	__u32 reach = first * 4 < view->available ? view->available - first * 4 : 0;
-	__u64 hash = digest->seed;
+	__u64 hash;
 
 	if (bytes > VNT_DIGEST_MAX)
 		bytes = VNT_DIGEST_MAX;
@@ -126,6 +134,7 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 		bytes = reach;
 		packet->flags |= VNT_PACKET_SHORT;
 	}
+	hash = digest->seed + bytes; /* so that bytes that are not there differ from zeros */
 	VNT_UNROLL
 	for (__u32 done = 0; done < VNT_DIGEST_MAX; done += 8) {
 		__u32 at = first + done / 4;
@@ -138,7 +147,7 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 			value &= ~0ull << (64 - 8 * (bytes - done));
 		hash = vnt_mix(hash, value);
 	}
-	return vnt_mix(hash, bytes);
+	return hash;
 }
 
 /* Sets the key if the segment carries data, else what its key is a digest of. */
@@ -181,8 +190,7 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 	__u32 proto = packet->proto, at = transport->at, word;
 	__u32 rest = transport->end > at * 4 ? transport->end - at * 4 : 0;
 
-	/* Mixed one after the other: ID and length often count up together. */
-	digest->seed = vnt_mix(vnt_mix(0, transport->id), rest);
+	digest->seed = vnt_digest_seed(transport->id, rest);
 	digest->first = at;
 	digest->bytes = rest;
 	if (packet->flags & VNT_PACKET_FRAGMENT)
@@ -278,11 +286,37 @@ static __always_inline void vnt_parse_other(const struct vnt_view *view, struct 
 	digest->bytes = 28;
 }
 
+/* Whether vnt_packet_parse() looks at no more than VNT_HEADER_USUAL bytes of the view: at none of IPv4
+ * without options beyond it, unless there are many TCP options, and at none of what is not IP. */
+static __always_inline int vnt_is_usual(const struct vnt_view *view)
+{
+	if (view->ethertype != VNT_ETHERTYPE_IPV4)
+		return view->ethertype != VNT_ETHERTYPE_IPV6;
+	return vnt_word(view, 0) >> 24 == 0x45 &&
+	       ((vnt_word(view, 2) >> 16 & 0xff) != VNT_PROTO_TCP ||
+		vnt_word(view, 8) >> 28 <= VNT_HEADER_USUAL / 4 - 5);
+}
+
+/* What lies behind the network header, and the key. */
+static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct vnt_packet *packet,
+					   const struct vnt_transport *transport)
+{
+	struct vnt_digest digest;
+
+	if (transport->at)
+		vnt_parse_transport(view, packet, transport, &digest);
+	else
+		vnt_parse_other(view, packet, &digest);
+	if (!(packet->flags & VNT_PACKET_TCP_DATA))
+		packet->key = vnt_digest(view, packet, &digest);
+	packet->flow = vnt_mix(vnt_mix(view->ethertype, packet->flow),
+			       (__u64)packet->ports << 32 | packet->proto);
+}
+
 /* Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. */
 static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct vnt_packet *packet)
 {
 	struct vnt_transport transport;
-	struct vnt_digest digest;
 
 	__builtin_memset(packet, 0, sizeof(*packet));
 	if (view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, 5))
@@ -296,14 +330,13 @@ static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct
 	if (!packet->length)
 		packet->length = view->length;
 	transport.end = packet->length;
-	if (transport.at)
-		vnt_parse_transport(view, packet, &transport, &digest);
-	else
-		vnt_parse_other(view, packet, &digest);
-	if (!(packet->flags & VNT_PACKET_TCP_DATA))
-		packet->key = vnt_digest(view, packet, &digest);
-	packet->flow = vnt_mix(vnt_mix(view->ethertype, packet->flow),
-			       (__u64)packet->ports << 32 | packet->proto);
+	if (transport.at == VNT_IPV4_WORDS) {
+		/* Once more for the most frequent case, in which all places are constants. */
+		transport.at = VNT_IPV4_WORDS;
+		vnt_parse_rest(view, packet, &transport);
+	} else {
+		vnt_parse_rest(view, packet, &transport);
+	}
 }
 
 static __always_inline void vnt_copy_words(__u8 *to, const struct vnt_view *view, __u32 first,
