@@ -82,7 +82,7 @@ static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
 	struct vnt_ring *ring = bpf_map_lookup_elem(&rings, &cpu);
 	__u32 index;
 
-	if (!ring || !vnt_ring_reserve(ring, ring_slots, position))
+	if (!ring || !vnt_ring_reserve(ring, ring_slots, 1, position))
 		return NULL;
 	index = cpu * ring_slots + (*position & (ring_slots - 1));
 	return bpf_map_lookup_elem(&slots, &index);
@@ -111,6 +111,7 @@ static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view
 	if (!slot)
 		return;
 	slot->kind = VNT_SLOT_FLOW;
+	slot->follow = 0;
 	slot->flow_hash = packet->flow;
 	vnt_packet_flow(view, packet, &slot->flow);
 	vnt_slot_publish(slot, position);
@@ -132,6 +133,7 @@ static __always_inline void record(const struct vnt_view *view, __u16 probe)
 		return;
 	}
 	slot->kind = VNT_SLOT_EVENT;
+	slot->follow = 0;
 	slot->event.time_ns = bpf_ktime_get_ns();
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
