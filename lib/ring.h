@@ -82,12 +82,14 @@ static __always_inline int vnt_ring_reserve(struct vnt_ring *ring, __u64 slots, 
 					    __u64 *position)
 {
 	for (int i = 0; i < VNT_RING_ATTEMPTS; i++) {
-		__u64 head = VNT_READ_ONCE(ring->head);
+		__u64 head = VNT_READ_ONCE(ring->head), seen;
 
 		/* Signed: a nested probe and the reader may both have moved on since. */
 		if ((__s64)(head - VNT_READ_ONCE(ring->tail) + count - 1) >= (__s64)slots)
 			return 0;
-		if (__sync_val_compare_and_swap(&ring->head, head, head + count) == head) {
+		seen = __sync_val_compare_and_swap(&ring->head, head, head + count);
+		asm("" : "+r"(seen)); /* else clang makes a flag of the comparison first */
+		if (seen == head) {
 			*position = head;
 			return 1;
 		}
