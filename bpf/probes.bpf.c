@@ -84,7 +84,7 @@ static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
 	struct vnt_ring *ring = bpf_map_lookup_elem(&rings, &cpu);
 	__u32 index;
 
-	if (!ring || !vnt_ring_reserve(ring, ring_slots, position))
+	if (!ring || !vnt_ring_reserve(ring, ring_slots, 1, position))
 		return NULL;
 	index = cpu * ring_slots + (*position & (ring_slots - 1));
 	return bpf_map_lookup_elem(&slots, &index);
@@ -113,6 +113,7 @@ static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view
 	if (!slot)
 		return;
 	slot->kind = VNT_SLOT_FLOW;
+	slot->follow = 0;
 	slot->flow_hash = packet->flow;
 	vnt_packet_flow(view, packet, &slot->flow);
 	vnt_slot_publish(slot, position);
@@ -135,6 +136,7 @@ static __always_inline void record(const struct vnt_view *view, __u16 probe)
 	vnt_packet_parse(view, &packet);
 	announce_flow(cpu, view, &packet); /* before the event can be read */
 	slot->kind = VNT_SLOT_EVENT;
+	slot->follow = 0;
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
 	slot->event.length = packet.length;

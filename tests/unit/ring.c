@@ -28,15 +28,15 @@ Test(ring, a_full_ring_refuses_and_keeps_what_it_has)
 	__u64 position;
 
 	for (__u64 i = 0; i < SLOTS; i++) {
-		cr_assert(vnt_ring_reserve(&ring, SLOTS, &position));
+		cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &position));
 		cr_assert_eq(position, i);
 		publish(position);
 	}
-	cr_assert(!vnt_ring_reserve(&ring, SLOTS, &position));
+	cr_assert(!vnt_ring_reserve(&ring, SLOTS, 1, &position));
 	cr_assert_eq(ring.head, SLOTS);
 	cr_assert_eq(vnt_ring_peek(slots, SLOTS, 0)->event.key, 0);
 	vnt_ring_release(&ring, 1);
-	cr_assert(vnt_ring_reserve(&ring, SLOTS, &position));
+	cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &position));
 	cr_assert_eq(position, SLOTS);
 }
 
@@ -45,8 +45,8 @@ Test(ring, nested_events_are_read_in_order_of_reservation)
 {
 	__u64 outer, inner;
 
-	cr_assert(vnt_ring_reserve(&ring, SLOTS, &outer));
-	cr_assert(vnt_ring_reserve(&ring, SLOTS, &inner));
+	cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &outer));
+	cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &inner));
 	publish(inner);
 	cr_assert_null(vnt_ring_peek(slots, SLOTS, outer));
 	cr_assert_not_null(vnt_ring_peek(slots, SLOTS, inner));
@@ -59,7 +59,7 @@ Test(ring, a_slot_of_the_lap_before_is_not_taken_for_a_new_one)
 	__u64 position;
 
 	for (__u64 i = 0; i < 3 * SLOTS; i++) {
-		cr_assert(vnt_ring_reserve(&ring, SLOTS, &position));
+		cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &position));
 		cr_assert_null(vnt_ring_peek(slots, SLOTS, position));
 		publish(position);
 		cr_assert_eq(vnt_ring_peek(slots, SLOTS, position)->event.key, i);
@@ -74,9 +74,9 @@ Test(ring, a_tail_ahead_of_a_stale_head_is_not_a_full_ring)
 
 	ring.head = 5;
 	ring.tail = 6;
-	cr_assert(vnt_ring_reserve(&ring, SLOTS, &position));
+	cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &position));
 	ring.head = ring.tail = ~0ull - 1;
 	for (int i = 0; i < SLOTS; i++)
-		cr_assert(vnt_ring_reserve(&ring, SLOTS, &position));
-	cr_assert(!vnt_ring_reserve(&ring, SLOTS, &position));
+		cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &position));
+	cr_assert(!vnt_ring_reserve(&ring, SLOTS, 1, &position));
 }

@@ -35,7 +35,7 @@ static void write_event(int level)
 	__u64 number = counts.attempts[level]++, position;
 	struct vnt_slot *slot;
 
-	if (!vnt_ring_reserve(&ring, SLOTS, &position)) {
+	if (!vnt_ring_reserve(&ring, SLOTS, 1, &position)) {
 		counts.dropped[level]++;
 		return;
 	}
