@@ -10,8 +10,9 @@ int activity_open(struct activity *activity, size_t nprobes)
 	memset(activity, 0, sizeof(*activity));
 	activity->nprobes = nprobes;
 	activity->active = calloc(nprobes + 1, sizeof(*activity->active));
+	activity->sampling = calloc(nprobes + 1, sizeof(*activity->sampling));
 	activity->rows = calloc(nprobes + 1, sizeof(*activity->rows));
-	if (activity->active && activity->rows)
+	if (activity->active && activity->sampling && activity->rows)
 		return 0;
 	activity_release(activity);
 	return -ENOMEM;
@@ -23,18 +24,22 @@ static void cover(struct activity *activity, uint64_t time_ns)
 		activity->last_ns = time_ns;
 }
 
-static void make_up(struct activity *activity, uint64_t time_ns, bool active)
+static void make_up(struct activity *activity, uint64_t time_ns, const struct pending *what)
 {
-	activity->pending[activity->npending++] =
-		(struct epoch_row){.time_ns = time_ns, .active = active};
+	activity->pending[activity->npending] = *what;
+	activity->pending[activity->npending++].epoch.time_ns = time_ns;
 }
+
+static const struct pending end_all = {{.active = false}, .sampling = true, .others = true};
+static const struct pending end_sampling = {{.active = false}, .sampling = true};
+static const struct pending resume_others = {{.active = true}, .others = true};
 
 static void note_loss(struct activity *activity, const struct loss_row *row)
 {
 	if (row->cause != LOSS_DAMAGED_FILE || activity->npending)
 		return;
-	make_up(activity, row->first_ns, false);
-	make_up(activity, row->last_ns, true);
+	make_up(activity, row->first_ns, &end_all);
+	make_up(activity, row->last_ns, &resume_others);
 	cover(activity, row->last_ns);
 }
 
@@ -43,17 +48,27 @@ void activity_note(struct activity *activity, const struct batch *batch)
 	if (batch->type == BATCH_EVENTS && batch->count)
 		cover(activity, batch->events[batch->count - 1].time_ns);
 	for (size_t i = 0; batch->type == BATCH_EPOCHS && i < batch->count; i++) {
-		activity->active[batch->epochs[i].probe] = batch->epochs[i].active;
-		cover(activity, batch->epochs[i].time_ns);
+		const struct epoch_row *row = &batch->epochs[i];
+
+		activity->active[row->probe] = row->active;
+		if (row->active)
+			activity->sampling[row->probe] = row->sampling != 0;
+		cover(activity, row->time_ns);
 	}
 	for (size_t i = 0; batch->type == BATCH_LOSSES && i < batch->count; i++)
 		note_loss(activity, &batch->losses[i]);
 }
 
+void activity_gap(struct activity *activity)
+{
+	if (!activity->npending)
+		make_up(activity, activity->last_ns, &end_sampling);
+}
+
 void activity_end(struct activity *activity)
 {
 	if (!activity->ended)
-		make_up(activity, activity->last_ns, false);
+		make_up(activity, activity->last_ns, &end_all);
 	activity->ended = true;
 }
 
@@ -62,14 +77,18 @@ bool activity_next(struct activity *activity, struct batch *batch)
 	size_t count = 0;
 
 	while (!count && activity->npending) {
-		const struct epoch_row epoch = activity->pending[0];
+		const struct pending pending = activity->pending[0];
 
 		activity->pending[0] = activity->pending[1];
 		activity->npending--;
 		for (size_t i = 0; i < activity->nprobes; i++) {
-			if (!activity->active[i])
+			bool sampling = activity->sampling[i];
+
+			if (!activity->active[i] || !(sampling ? pending.sampling : pending.others))
 				continue;
-			activity->rows[count] = epoch;
+			if (sampling)
+				activity->active[i] = false;
+			activity->rows[count] = pending.epoch;
 			activity->rows[count++].probe = i;
 		}
 	}
@@ -80,6 +99,7 @@ bool activity_next(struct activity *activity, struct batch *batch)
 void activity_release(struct activity *activity)
 {
 	free(activity->active);
+	free(activity->sampling);
 	free(activity->rows);
 	memset(activity, 0, sizeof(*activity));
 }

@@ -14,7 +14,7 @@
 
 #define BLOCK_MAGIC "VNTB"
 #define BLOCK_MAJOR 1
-#define BLOCK_MINOR 0
+#define BLOCK_MINOR 1
 #define BLOCK_MAX   (16u << 20) /* bytes of a payload, stored or raw */
 #define BLOCK_ROWS  65536u      /* rows of a block */
 

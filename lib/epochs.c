@@ -56,6 +56,10 @@ static int epochs_add(struct epochs *epochs, size_t subject, uint64_t time_ns, b
 
 int epochs_probe(struct epochs *epochs, const struct epoch_row *row)
 {
+	uint32_t latest = epochs->latest[row->probe];
+
+	if (latest != NONE && epochs->changes[latest].active == (row->active != 0))
+		return 0; /* says it again, or changes the sampling rate only */
 	return epochs_add(epochs, row->probe, row->time_ns, row->active);
 }
 

@@ -167,15 +167,40 @@ static void drop_rows(struct merge_input *input)
 	input->ahead_bytes = 0;
 }
 
+/* Did damage end epochs that no missing event tells of? Then these come first. */
+static bool hold_behind_damage(struct merge_input *input, struct batch *batch)
+{
+	uint64_t damaged = reader_damaged(input->reader);
+	bool more = damaged != input->damaged;
+	struct batch epochs;
+
+	input->damaged = damaged;
+	if (!more || reader_found(input->reader, batch))
+		return false;
+	activity_gap(&input->activity);
+	if (!activity_next(&input->activity, &epochs))
+		return false;
+	input->held = *batch;
+	*batch = epochs;
+	return true;
+}
+
 /* With the epochs that the input lacks where it was damaged, or where it breaks off. Damage that an
  * earlier merge met is in the ledger of what it wrote, and its epochs are there. */
 static int read_batch(struct merge_input *input, struct batch *batch)
 {
-	int err;
+	int err = 1;
 
 	if (activity_next(&input->activity, batch))
 		return 1;
-	err = reader_next(input->reader, batch);
+	if (input->held.count) {
+		*batch = input->held;
+		input->held.count = 0;
+	} else {
+		err = reader_next(input->reader, batch);
+		if (err > 0 && hold_behind_damage(input, batch))
+			return 1;
+	}
 	if (err > 0 && (batch->type != BATCH_LOSSES || reader_found(input->reader, batch)))
 		activity_note(&input->activity, batch);
 	if (err)

@@ -33,6 +33,8 @@ struct merge_input {
 	uint64_t last_ns;     /* of the events handed out so far */
 	uint64_t next_ns;     /* epochs that are being taken: no event behind them is older */
 	struct activity activity;
+	uint64_t damaged;  /* bytes that `activity` knows about */
+	struct batch held; /* comes behind epochs that `activity` made up; count 0 if none */
 };
 
 /* Reads until every domain's first anchor or the first event is seen, and keeps what it read. */

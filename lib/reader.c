@@ -156,6 +156,7 @@ static void reader_take_loss(struct reader *reader, struct batch *batch)
 {
 	reader->loss = reader->missing;
 	reader->loss.probe = ANY_PROBE;
+	reader->loss.cpu = ANY_CPU;
 	reader->loss.cause = LOSS_DAMAGED_FILE;
 	reader->missing = (struct loss_row){0};
 	*batch = (struct batch){.type = BATCH_LOSSES, .count = 1, .losses = &reader->loss};

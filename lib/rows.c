@@ -17,8 +17,8 @@ static const struct row_type row_types[] = {
 };
 #define ROW_TYPES (sizeof(row_types) / sizeof(row_types[0]))
 
-_Static_assert(WORDS(flow_row) == 6 && WORDS(loss_row) == 7, "rows are on disk");
-_Static_assert(WORDS(epoch_row) == 3 && WORDS(cost_row) == 6, "rows are on disk");
+_Static_assert(WORDS(flow_row) == 6 && WORDS(loss_row) == 8, "rows are on disk");
+_Static_assert(WORDS(epoch_row) == 4 && WORDS(cost_row) == 7, "rows are on disk");
 _Static_assert(WORDS(anchor_row) == ROW_WORDS_MAX, "the longest row");
 
 const struct row_type *row_type_of_batch(enum batch_type type)

@@ -5,6 +5,31 @@
 
 #include "trace.h"
 
+static const char *const loss_causes[LOSS_CAUSES] = {
+	[LOSS_OTHER] = "other",
+	[LOSS_RING_FULL] = "ring full",
+	[LOSS_WRITE_ERROR] = "write error",
+	[LOSS_DAMAGED_FILE] = "damaged file",
+	[LOSS_RECURSION] = "recursion",
+	[LOSS_SAMPLED] = "sampled out",
+};
+
+static const char *const cost_programs[PROGRAMS] = {
+	[PROGRAM_ALL] = "all",
+	[PROGRAM_DEV_RX] = "dev:rx",
+	[PROGRAM_DEV_TX] = "dev:tx",
+};
+
+const char *loss_cause_name(uint64_t cause)
+{
+	return loss_causes[cause < LOSS_CAUSES ? cause : LOSS_OTHER];
+}
+
+const char *cost_program_name(uint64_t program)
+{
+	return program < PROGRAMS ? cost_programs[program] : "other";
+}
+
 int trace_info_add_domain(struct trace_info *info, const struct domain *domain)
 {
 	struct domain *domains;

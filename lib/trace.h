@@ -17,6 +17,7 @@
 
 #define CLOCK_UNBOUNDED (-1) /* a bound that no packet proves */
 #define ANY_PROBE       UINT16_MAX
+#define ANY_CPU         UINT16_MAX
 #define MAX_PROBES      65535
 #define MAX_DOMAINS     4096
 
@@ -91,8 +92,11 @@ enum loss_cause {
 	LOSS_WRITE_ERROR,
 	LOSS_DAMAGED_FILE,
 	LOSS_RECURSION, /* the kernel runs no program in itself: a probe interrupted itself */
+	LOSS_SAMPLED,   /* on purpose: above the threshold of sample.h; nothing that was lost */
 	LOSS_CAUSES
 };
+
+const char *loss_cause_name(uint64_t cause); /* as in the reports; "other" if it has none */
 
 /* Ledger: the tracer itself did not keep `count` events in [first_ns, last_ns]. */
 struct loss_row {
@@ -101,18 +105,36 @@ struct loss_row {
 	uint64_t count;
 	uint64_t domain;
 	uint64_t probe; /* or ANY_PROBE of the domain */
-	uint64_t cpu;
+	uint64_t cpu;   /* or ANY_CPU */
 	uint64_t cause;
+	uint64_t bytes; /* sum of their lengths, 0 if not known; of LOSS_SAMPLED it is */
 };
 
-/* The probe observed packets from here on (active = 1), or until here (0). */
+/*
+ * The probe observed packets from here on (active = 1), or until here (0). An active one that is
+ * observing already says its sampling rate from here on.
+ */
 struct epoch_row {
 	uint64_t time_ns;
 	uint64_t probe;
 	uint64_t active;
+	uint64_t sampling; /* ~threshold of sample.h, 32 bits: 0 keeps everything */
 };
 
-/* What tracing cost up to now: totals since the start of the recording, the last row counts. */
+/* On disk: numbers never change. */
+enum cost_program {
+	PROGRAM_ALL, /* and the recorder itself */
+	PROGRAM_DEV_RX,
+	PROGRAM_DEV_TX,
+	PROGRAMS
+};
+
+const char *cost_program_name(uint64_t program); /* as in the reports; "other" if it has none */
+
+/*
+ * What tracing cost up to now: totals since the start of the recording, the last row of each program
+ * counts. That of PROGRAM_ALL holds all of it; the others say how `runs` and `run_ns` are divided.
+ */
 struct cost_row {
 	uint64_t domain;
 	uint64_t events;
@@ -120,6 +142,7 @@ struct cost_row {
 	uint64_t run_ns;
 	uint64_t tracer_cpu_ns;
 	uint64_t recording; /* first 8 bytes of the recording's id */
+	uint64_t program;
 };
 
 enum batch_type {

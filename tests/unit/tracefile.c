@@ -114,10 +114,11 @@ Test(tracefile, rows)
 	};
 	const struct loss_row losses[] = {
 		{UINT64_MAX, UINT64_MAX, UINT64_MAX, 1, ANY_PROBE, UINT64_MAX, LOSS_DAMAGED_FILE},
-		{.probe = 3, .cause = LOSS_WRITE_ERROR},
+		{.probe = 3, .cause = LOSS_SAMPLED, .bytes = UINT64_MAX},
 	};
-	const struct epoch_row epochs[] = {{UINT64_MAX, 3, 1}, {0, 0, 0}};
-	const struct cost_row costs[] = {{1, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX}};
+	const struct epoch_row epochs[] = {{UINT64_MAX, 3, 1, UINT32_MAX}, {0, 0, 0}};
+	const struct cost_row costs[] = {
+		{1, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX, PROGRAM_DEV_TX}};
 
 	memset(&flows[1].flow, 0xff, sizeof(flows[1].flow));
 	flows[1].flow.pad = 0;
@@ -284,7 +285,7 @@ Test(tracefile, all_codecs)
 	n = image_spans(&image, spans, 64);
 	content_read_image(&want, &image);
 	cr_assert_eq(want.nevents, 80);
-	cr_assert_eq(want.nwords, 13 + 3 + 6 + 7 + 6 + 13);
+	cr_assert_eq(want.nwords, IMAGE_WORDS);
 	for (int id = CODEC_NONE; id <= CODEC_ZLIB; id++) {
 		const struct codec *codec = codec_find(id);
 		struct image other = {0};

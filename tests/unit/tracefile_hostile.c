@@ -47,7 +47,7 @@ static bool refused(const struct vnt_block *block, const void *payload)
 
 	read_with(block, payload, &got);
 	good = !got.opened && !got.ended && got.lines == 1 &&
-	       got.damaged == sizeof(*block) + block->stored && got.nwords == 48 &&
+	       got.damaged == sizeof(*block) + block->stored && got.nwords == IMAGE_WORDS &&
 	       got.nevents == 80;
 	content_release(&got);
 	return good;
@@ -103,16 +103,20 @@ Test(hostile, rows)
 	struct epoch_row epoch = {.probe = ANY_PROBE};
 	struct anchor_row anchor = {.domain = 2};
 	struct cost_row cost = {.domain = UINT64_MAX};
-	struct vnt_block block = {.type = BLOCK_LOSS, .rows = 1, .raw = 56, .stored = 56};
+	struct vnt_block block = {
+		.type = BLOCK_LOSS, .rows = 1, .raw = sizeof(loss), .stored = sizeof(loss)};
 
 	cr_assert(refused(&block, &loss));
 	loss = (struct loss_row){.probe = ANY_PROBE, .domain = 2};
 	cr_assert(refused(&block, &loss));
-	block = (struct vnt_block){.type = BLOCK_EPOCH, .rows = 1, .raw = 24, .stored = 24};
+	block = (struct vnt_block){
+		.type = BLOCK_EPOCH, .rows = 1, .raw = sizeof(epoch), .stored = sizeof(epoch)};
 	cr_assert(refused(&block, &epoch));
-	block = (struct vnt_block){.type = BLOCK_CLOCK, .rows = 1, .raw = 104, .stored = 104};
+	block = (struct vnt_block){
+		.type = BLOCK_CLOCK, .rows = 1, .raw = sizeof(anchor), .stored = sizeof(anchor)};
 	cr_assert(refused(&block, &anchor));
-	block = (struct vnt_block){.type = BLOCK_COST, .rows = 1, .raw = 48, .stored = 48};
+	block = (struct vnt_block){
+		.type = BLOCK_COST, .rows = 1, .raw = sizeof(cost), .stored = sizeof(cost)};
 	cr_assert(refused(&block, &cost));
 }
 
@@ -292,7 +296,8 @@ Test(hostile, nested_headers)
 /* What a newer version may add, an older reader leaves out. */
 Test(hostile, longer_and_shorter_rows)
 {
-	uint64_t words[2][9] = {{1, 2, 3, 0, 1, 0, 99, 7, 7}, {4, 5, 6, 1, ANY_PROBE, 0, 1, 7, 7}};
+	uint64_t words[2][10] = {{1, 2, 3, 0, 1, 0, 99, 8, 7, 7},
+				 {4, 5, 6, 1, ANY_PROBE, 0, 1, 9, 7, 7}};
 	struct vnt_block block = {.rows = 2, .raw = sizeof(words), .stored = sizeof(words)};
 	const struct row_type *type = row_type_of_block(BLOCK_LOSS);
 	struct loss_row losses[2];
@@ -302,11 +307,33 @@ Test(hostile, longer_and_shorter_rows)
 	cr_assert_eq(losses[0].cause, LOSS_OTHER);
 	cr_assert_eq(losses[1].first_ns, 4);
 	cr_assert_eq(losses[1].cause, LOSS_RING_FULL);
+	cr_assert_eq(losses[1].bytes, 9);
 	cr_assert_eq(rows_decode(type, (uint8_t *)words, 48, 2, losses), 0);
 	cr_assert_eq(losses[1].first_ns, 0);
 	cr_assert_eq(losses[1].last_ns, 1);
 	cr_assert_eq(losses[1].count, 0);
 	cr_assert_eq(losses[1].probe, 0);
+}
+
+/* Rows as version 1.0 wrote them: all packets were kept, and costs are of all programs. */
+Test(hostile, rows_without_sampling)
+{
+	const uint64_t words[] = {1, 0, 1, 0, 20, 30, 40, 50, 60};
+	struct loss_row loss = {.bytes = 1};
+	struct epoch_row epoch = {.sampling = 1};
+	struct cost_row cost = {.program = 1};
+
+	cr_assert_eq(rows_decode(row_type_of_block(BLOCK_LOSS), (uint8_t *)words, 56, 1, &loss), 0);
+	cr_assert_eq(loss.bytes, 0);
+	cr_assert_eq(loss.cause, LOSS_OTHER, "40 is no cause");
+	cr_assert_eq(rows_decode(row_type_of_block(BLOCK_EPOCH), (uint8_t *)words, 24, 1, &epoch),
+		     0);
+	cr_assert_eq(epoch.sampling, 0);
+	cr_assert_eq(epoch.active, 1);
+	cr_assert_eq(rows_decode(row_type_of_block(BLOCK_COST), (uint8_t *)&words[3], 48, 1, &cost),
+		     0);
+	cr_assert_eq(cost.program, PROGRAM_ALL);
+	cr_assert_eq(cost.recording, 60);
 }
 
 Test(hostile, unknown_block_type)
@@ -317,7 +344,7 @@ Test(hostile, unknown_block_type)
 
 	read_with(&block, "12345", &got);
 	cr_assert_eq(got.nevents, 80);
-	cr_assert_eq(got.nwords, 48);
+	cr_assert_eq(got.nwords, IMAGE_WORDS);
 	cr_assert_eq(got.damaged, 0);
 	content_release(&got);
 }
