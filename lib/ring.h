@@ -71,8 +71,23 @@ struct vnt_slot {
 };
 _Static_assert(sizeof(struct vnt_slot) == 64, "a slot is a cache line");
 
+#ifdef __bpf__
 #define VNT_READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
 #define VNT_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#else
+#define VNT_READ_ONCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define VNT_WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+#endif
+
+/* In BPF the compare-and-swap orders what follows; the language of user space knows no such thing. */
+static __always_inline __u64 vnt_ring_tail(const struct vnt_ring *ring)
+{
+#ifdef __bpf__
+	return VNT_READ_ONCE(ring->tail);
+#else
+	return __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
+#endif
+}
 
 /*
  * True, and the position of the first in *position, if `count` of `slots` slots were free. `slots` is
@@ -85,7 +100,7 @@ static __always_inline int vnt_ring_reserve(struct vnt_ring *ring, __u64 slots, 
 		__u64 head = VNT_READ_ONCE(ring->head), seen;
 
 		/* Signed: a nested probe and the reader may both have moved on since. */
-		if ((__s64)(head - VNT_READ_ONCE(ring->tail) + count - 1) >= (__s64)slots)
+		if ((__s64)(head - vnt_ring_tail(ring) + count - 1) >= (__s64)slots)
 			return 0;
 		seen = __sync_val_compare_and_swap(&ring->head, head, head + count);
 		asm("" : "+r"(seen)); /* else clang makes a flag of the comparison first */

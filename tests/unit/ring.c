@@ -80,3 +80,75 @@ Test(ring, a_tail_ahead_of_a_stale_head_is_not_a_full_ring)
 		cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &position));
 	cr_assert(!vnt_ring_reserve(&ring, SLOTS, 1, &position));
 }
+
+/* Reserves and fills a record; each slot carries the position it is for. */
+static __u64 write_record(__u32 count)
+{
+	__u64 position = 0;
+
+	cr_assert(vnt_ring_reserve(&ring, SLOTS, count, &position));
+	for (__u64 at = position + 1; at < position + count; at++)
+		memset(slots[at % SLOTS].bytes, (int)at, VNT_SLOT_BYTES);
+	slots[position % SLOTS].follow = count - 1;
+	publish(position);
+	return position;
+}
+
+static void check_record(__u64 position, __u32 count)
+{
+	const struct vnt_slot *slot = vnt_ring_peek(slots, SLOTS, position);
+
+	cr_assert_not_null(slot);
+	cr_assert_eq(slot->event.key, position);
+	cr_assert_eq(slot->follow, count - 1);
+	for (__u64 at = position + 1; at < position + count; at++)
+		for (int i = 0; i < VNT_SLOT_BYTES; i++)
+			cr_assert_eq(slots[at % SLOTS].bytes[i], (__u8)at);
+}
+
+Test(ring, large_records_go_over_the_end_and_are_read_whole)
+{
+	__u64 next = 0;
+
+	for (__u32 round = 0; round < 1000; round++) {
+		const __u32 count = 1 + round % SLOTS;
+
+		cr_assert_null(vnt_ring_peek(slots, SLOTS, next));
+		cr_assert_eq(write_record(count), next);
+		check_record(next, count);
+		next += count;
+		vnt_ring_release(&ring, next);
+	}
+}
+
+Test(ring, a_record_is_refused_unless_all_of_it_fits)
+{
+	__u64 position;
+
+	write_record(SLOTS - 2);
+	cr_assert(!vnt_ring_reserve(&ring, SLOTS, 3, &position));
+	cr_assert_eq(ring.head, SLOTS - 2, "nothing is taken");
+	write_record(2);
+	cr_assert(!vnt_ring_reserve(&ring, SLOTS, 1, &position));
+	vnt_ring_release(&ring, SLOTS - 2);
+	check_record(SLOTS - 2, 2);
+	cr_assert(!vnt_ring_reserve(&ring, SLOTS, SLOTS - 1, &position));
+	write_record(SLOTS - 2);
+	check_record(SLOTS - 2, 2);
+}
+
+/* Data of a slot that follows must not pass for the sequence of a record of the next lap. */
+Test(ring, data_is_not_taken_for_a_sequence)
+{
+	__u64 position;
+
+	write_record(2);
+	memset(slots[1].bytes, 0xff, VNT_SLOT_BYTES);
+	for (__u64 number = 0; number < 4 * SLOTS; number++)
+		cr_assert_neq(slots[1].sequence, number + 1);
+	vnt_ring_release(&ring, 2);
+	write_record(SLOTS - 1);
+	vnt_ring_release(&ring, SLOTS + 1);
+	cr_assert(vnt_ring_reserve(&ring, SLOTS, 1, &position));
+	cr_assert_null(vnt_ring_peek(slots, SLOTS, position));
+}
