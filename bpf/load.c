@@ -203,7 +203,7 @@ static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *o
 		{skeleton->maps.devices, table->size},
 		{skeleton->maps.rings, cpus},
 		{skeleton->maps.slots, (uint64_t)cpus * options->ring_slots},
-		{skeleton->maps.drops, (uint64_t)cpus * options->nprobes},
+		{skeleton->maps.counts, (uint64_t)cpus * vnt_count_stride(options->nprobes)},
 		{skeleton->maps.known_flows, (uint64_t)cpus * VNT_FLOW_SLOTS},
 	};
 
@@ -214,7 +214,8 @@ static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *o
 			return -errno;
 	}
 	skeleton->rodata->ring_slots = options->ring_slots;
-	skeleton->rodata->probe_count = options->nprobes;
+	skeleton->rodata->count_stride = vnt_count_stride(options->nprobes);
+	skeleton->rodata->sampling = options->sampling;
 	skeleton->rodata->filter_reach = options->filter ? options->filter->reach : 0;
 	skeleton->rodata->device_multiplier = table->multiplier;
 	skeleton->rodata->device_shift = table->shift;

@@ -19,11 +19,14 @@
 #include "lib/devtable.h"
 #include "lib/packet.h"
 #include "lib/ring.h"
+#include "lib/sample.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u32 ring_slots = 1; /* power of two */
-const volatile __u32 probe_count = 1;
+const volatile __u32 ring_slots = 1;                /* power of two */
+const volatile __u32 count_stride = 1;              /* lib/layout.h */
+const volatile bool sampling = false;               /* what follows may be less than all */
+__u32 threshold = VNT_SAMPLE_ALL;                   /* lib/sample.h */
 const volatile __u32 filter_reach = VNT_HEADER_MAX; /* bytes that the filter may look at */
 const volatile __u64 device_multiplier = 1;         /* lib/devtable.h */
 const volatile __u32 device_shift = 63;
@@ -52,18 +55,19 @@ struct {
 	__uint(max_entries, 1);
 } slots SEC(".maps");
 
-/* Events that found the ring full, per CPU and probe. */
+/* Per CPU and probe. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct vnt_count);
 	__uint(max_entries, 1);
-} drops SEC(".maps");
+} counts SEC(".maps");
 
 /* Direct-mapped, per CPU: the flows whose 5-tuple user space has been told. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* for lib/layout.h: else it does not start on a line */
 	__type(key, __u32);
 	__type(value, __u64);
 	__uint(max_entries, 1);
@@ -86,24 +90,40 @@ static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
 
 	if (!ring || !vnt_ring_reserve(ring, ring_slots, 1, position))
 		return NULL;
-	index = cpu * ring_slots + (*position & (ring_slots - 1));
+	index = vnt_slot_index(cpu, ring_slots, *position);
 	return bpf_map_lookup_elem(&slots, &index);
 }
 
-static __always_inline void count_drop(__u32 cpu, __u32 probe)
+static __always_inline struct vnt_count *find_count(__u32 cpu, __u32 probe)
 {
-	__u32 index = cpu * probe_count + probe;
-	__u64 *count = bpf_map_lookup_elem(&drops, &index);
+	__u32 index = vnt_count_index(cpu, count_stride, probe);
+
+	return bpf_map_lookup_elem(&counts, &index);
+}
+
+static __always_inline void count_dropped(__u32 cpu, __u32 probe)
+{
+	struct vnt_count *count = find_count(cpu, probe);
 
 	if (count)
-		__sync_fetch_and_add(count, 1);
+		__sync_fetch_and_add(&count->dropped, 1);
+}
+
+static __always_inline void count_sampled(__u32 cpu, __u32 probe, __u32 length)
+{
+	struct vnt_count *count = find_count(cpu, probe);
+
+	if (!count)
+		return;
+	__sync_fetch_and_add(&count->sampled, 1);
+	__sync_fetch_and_add(&count->sampled_bytes, length);
 }
 
 /* Tells user space the 5-tuple of a flow this CPU has not seen lately. */
 static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view,
 					  const struct vnt_packet *packet)
 {
-	__u32 index = cpu * VNT_FLOW_SLOTS + (packet->flow & (VNT_FLOW_SLOTS - 1));
+	__u32 index = vnt_flow_index(cpu, packet->flow);
 	__u64 *known = bpf_map_lookup_elem(&known_flows, &index), position;
 	struct vnt_slot *slot;
 
@@ -123,17 +143,26 @@ static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view
 static __always_inline void record(const struct vnt_view *view, __u16 probe)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct vnt_packet packet;
+	struct vnt_packet packet = {};
 	struct vnt_slot *slot;
 	__u64 position;
 
+	if (sampling) {
+		vnt_packet_parse(view, &packet);
+		if (vnt_sample_level(packet.flow, packet.key, packet.payload, packet.flags) >
+		    threshold) {
+			count_sampled(cpu, probe, packet.length);
+			return;
+		}
+	}
 	slot = reserve(cpu, &position);
 	if (!slot) {
-		count_drop(cpu, probe);
+		count_dropped(cpu, probe);
 		return;
 	}
 	slot->event.time_ns = bpf_ktime_get_ns();
-	vnt_packet_parse(view, &packet);
+	if (!sampling)
+		vnt_packet_parse(view, &packet);
 	announce_flow(cpu, view, &packet); /* before the event can be read */
 	slot->kind = VNT_SLOT_EVENT;
 	slot->follow = 0;

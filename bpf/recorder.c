@@ -3,20 +3,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "host.h"
+#include "tally.h"
 #include "recorder.h"
+#include "lib/budget.h"
 #include "lib/order.h"
 #include "lib/writer.h"
 
-#define NS_PER_MS      1000000ull
-#define BLOCK_EVENTS   32768
-#define BLOCK_FLOWS    1024
-#define FLUSH_NS       (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
-#define HOUSEKEEP_NS   (100 * NS_PER_MS) /* clock anchors, loss ledger, cost */
-#define FINISH_WAIT_NS (200 * NS_PER_MS) /* for a probe that was interrupted while it wrote */
-#define SEEN_FLOWS     65536             /* direct-mapped; a collision only repeats a row */
+#define NS_PER_MS    1000000ull
+#define BLOCK_EVENTS 32768
+#define BLOCK_FLOWS  1024
+#define TICK_NS      (10 * NS_PER_MS)
+#define FLUSH_NS     (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
+#define HOUSEKEEP_NS (100 * NS_PER_MS) /* clock anchors, loss tally, cost */
+#define SEEN_FLOWS   65536             /* direct-mapped; a collision only repeats a row */
+
+/* A sampling rate that comes into force once all older events are in the file. */
+struct change {
+	bool pending;
+	uint64_t time_ns;
+	uint32_t threshold;
+};
 
 struct recorder {
 	const struct trace_info *info;
@@ -30,12 +41,16 @@ struct recorder {
 	uint64_t stop_ns; /* events from here on are not the recording's */
 	uint64_t flushed_ns;
 	uint64_t housekept_ns;
-	uint64_t start_cpu_ns; /* what loading the programs took is not overhead of tracing */
-	uint64_t lost;
-	struct tracer_cost cost; /* at the last look; its misses are already in the ledger */
-	uint64_t *watermarks;    /* per CPU: no older event will come */
-	uint64_t *drops;         /* per CPU and probe: already in the ledger */
-	bool *ended;             /* per probe */
+	uint64_t ticked_ns;
+	uint64_t tick_ns; /* between the last two ticks */
+	uint64_t fullest; /* most slots that one CPU reserved since the last tick */
+	struct tally tally;
+	struct budget budget;
+	struct change change;
+	uint32_t threshold;   /* in force for the events that are taken now */
+	uint64_t *heads;      /* per CPU: at the last tick */
+	uint64_t *watermarks; /* per CPU: no older event will come */
+	bool *ended;          /* per probe */
 	uint64_t *seen_flows;
 	struct flow_row flows[BLOCK_FLOWS];
 	size_t nflows;
@@ -52,12 +67,21 @@ static int put(struct recorder *recorder, enum batch_type type, const void *rows
 	return count ? writer_put(recorder->writer, &batch) : 0;
 }
 
+/* They cannot be written: they are lost, but not without being counted. */
+static void discard(struct recorder *recorder, const struct vnt_event *events, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		tally_unwritten(&recorder->tally, &events[i]);
+}
+
 static int flush(struct recorder *recorder)
 {
 	int err = put(recorder, BATCH_FLOWS, recorder->flows, recorder->nflows);
 
 	if (!err)
 		err = put(recorder, BATCH_EVENTS, recorder->events, recorder->nevents);
+	if (err)
+		discard(recorder, recorder->events, recorder->nevents);
 	recorder->nflows = 0;
 	recorder->nevents = 0;
 	return err;
@@ -76,7 +100,10 @@ static int put_epochs(struct recorder *recorder, uint64_t time_ns, bool active)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < recorder->info->nprobes; i++) {
-		const struct epoch_row row = {.time_ns = time_ns, .probe = i, .active = active};
+		const struct epoch_row row = {.time_ns = time_ns,
+					      .probe = i,
+					      .active = active,
+					      .sampling = ~recorder->threshold};
 
 		if (!recorder->ended[i])
 			err = put(recorder, BATCH_EPOCHS, &row, 1);
@@ -84,90 +111,34 @@ static int put_epochs(struct recorder *recorder, uint64_t time_ns, bool active)
 	return err;
 }
 
-static uint64_t own_cpu_ns(void)
+/*
+ * What is said of a time must hold of all its events, so the programs always keep what the rate in
+ * force keeps, or more: a lower rate is in force before they are told, a higher one when they all know.
+ */
+static void change_rate(struct recorder *recorder, uint32_t threshold)
 {
-	struct rusage usage;
+	bool higher = threshold > recorder->threshold;
 
-	getrusage(RUSAGE_SELF, &usage);
-	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 * NS_PER_MS +
-	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
-}
-
-static int put_cost(struct recorder *recorder)
-{
-	struct cost_row row = {.events = recorder->taken,
-			       .runs = recorder->cost.runs,
-			       .run_ns = recorder->cost.run_ns,
-			       .tracer_cpu_ns = own_cpu_ns() - recorder->start_cpu_ns};
-
-	memcpy(&row.recording, recorder->info->probes[0].recording, sizeof(row.recording));
-	return put(recorder, BATCH_COSTS, &row, 1);
-}
-
-/* Enters what the rings dropped since the last look into the ledger. */
-static int put_losses(struct recorder *recorder, uint64_t now_ns)
-{
-	uint64_t *known = recorder->drops;
-	int err = 0;
-
-	for (unsigned int cpu = 0; cpu < tracer_cpus(recorder->tracer); cpu++) {
-		for (size_t probe = 0; !err && probe < recorder->info->nprobes; probe++, known++) {
-			uint64_t drops = tracer_drops(recorder->tracer, cpu, probe);
-			const struct loss_row row = {
-				.first_ns = recorder->housekept_ns,
-				.last_ns = now_ns,
-				.count = drops - *known,
-				.probe = probe,
-				.cpu = cpu,
-				.cause = LOSS_RING_FULL,
-			};
-
-			if (!row.count)
-				continue;
-			*known = drops;
-			recorder->lost += row.count;
-			err = put(recorder, BATCH_LOSSES, &row, 1);
-		}
+	if (threshold == recorder->threshold || recorder->change.pending)
+		return;
+	if (!higher)
+		recorder->change.time_ns = host_now_ns(recorder->domain);
+	tracer_sample(recorder->tracer, threshold);
+	if (higher) {
+		/* Waits for programs that read the one before: they run with preemption off. */
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		recorder->change.time_ns = host_now_ns(recorder->domain);
 	}
-	return err;
-}
-
-/* The same with the runs that the kernel skipped: which device they were for is not known. */
-static int put_missed(struct recorder *recorder, uint64_t now_ns)
-{
-	struct loss_row row = {
-		.first_ns = recorder->housekept_ns,
-		.last_ns = now_ns,
-		.probe = ANY_PROBE,
-		.cause = LOSS_RECURSION,
-	};
-	struct tracer_cost costs[TRACER_PROGRAMS], cost = {};
-
-	if (tracer_costs(recorder->tracer, costs))
-		return 0; /* a later look will say it */
-	for (int i = 0; i < TRACER_PROGRAMS; i++) {
-		cost.runs += costs[i].runs;
-		cost.run_ns += costs[i].run_ns;
-		cost.missed += costs[i].missed;
-	}
-	row.count = cost.missed - recorder->cost.missed;
-	recorder->cost = cost;
-	recorder->lost += row.count;
-	return row.count ? put(recorder, BATCH_LOSSES, &row, 1) : 0;
+	recorder->change.threshold = threshold;
+	recorder->change.pending = true;
 }
 
 static int housekeep(struct recorder *recorder, uint64_t now_ns)
 {
 	int err = put_anchor(recorder);
 
-	if (!err)
-		err = put_losses(recorder, now_ns);
-	if (!err)
-		err = put_missed(recorder, now_ns);
-	if (!err)
-		err = put_cost(recorder);
 	recorder->housekept_ns = now_ns;
-	return err;
+	return err ? err : tally_write(&recorder->tally, now_ns, recorder->taken);
 }
 
 static int add_flow(struct recorder *recorder, const struct vnt_slot *slot)
@@ -193,6 +164,10 @@ static int drain_cpu(struct recorder *recorder, unsigned int cpu, uint64_t now_n
 	const struct vnt_slot *slot;
 	int err = 0;
 
+	if (head - recorder->heads[cpu] > recorder->fullest)
+		recorder->fullest = head - recorder->heads[cpu];
+	recorder->heads[cpu] = head;
+
 	/* A writer that stays interrupted on another CPU must not make this queue grow for ever. */
 	if (order_held(recorder->order, cpu) > 4 * (size_t)recorder->ring_slots)
 		return 0;
@@ -211,26 +186,65 @@ static int drain_cpu(struct recorder *recorder, unsigned int cpu, uint64_t now_n
 	return err;
 }
 
-/* Moves events that are older than `watermark_ns` to the block, and writes full blocks. */
-static int take(struct recorder *recorder, uint64_t watermark_ns)
+/* Of new events in the block, those that the rate in force keeps; returns how many. */
+static size_t keep_sampled(struct recorder *recorder, struct vnt_event *events, size_t count)
 {
-	size_t room, got;
+	size_t kept = 0;
+
+	if (recorder->threshold == VNT_SAMPLE_ALL)
+		return count;
+	for (size_t i = 0; i < count; i++) {
+		const struct vnt_event *event = &events[i];
+
+		if (vnt_sample_level(event->flow, event->key, event->payload, event->flags) <=
+		    recorder->threshold)
+			events[kept++] = *event;
+		else
+			tally_sampled(&recorder->tally, event);
+	}
+	return kept;
+}
+
+/* Moves events that are older than `watermark_ns` to the block, and writes full blocks. */
+static int take_until(struct recorder *recorder, uint64_t watermark_ns)
+{
+	size_t room, got, kept;
 	int err = 0;
 
 	do {
+		struct vnt_event *end = recorder->events + recorder->nevents;
+
 		room = BLOCK_EVENTS - recorder->nevents;
 		if (recorder->max_events && room > recorder->max_events - recorder->taken)
 			room = recorder->max_events - recorder->taken;
-		got = order_take(recorder->order, watermark_ns,
-				 recorder->events + recorder->nevents, room);
-		recorder->nevents += got;
-		recorder->taken += got;
-		if (recorder->nevents)
-			recorder->last_ns = recorder->events[recorder->nevents - 1].time_ns;
+		got = order_take(recorder->order, watermark_ns, end, room);
+		kept = keep_sampled(recorder, end, got);
+		recorder->nevents += kept;
+		recorder->taken += kept;
+		if (kept)
+			recorder->last_ns = end[kept - 1].time_ns;
 		if (recorder->nevents == BLOCK_EVENTS)
 			err = flush(recorder);
 	} while (!err && got && got == room);
 	return err;
+}
+
+/* ... and where the rate changes on the way, says so between the events before and after. */
+static int take(struct recorder *recorder, uint64_t watermark_ns)
+{
+	struct change *change = &recorder->change;
+	int err = 0;
+
+	if (change->pending && change->time_ns <= watermark_ns) {
+		err = take_until(recorder, change->time_ns);
+		if (!err)
+			err = flush(recorder);
+		recorder->threshold = change->threshold;
+		change->pending = false;
+		if (!err)
+			err = put_epochs(recorder, change->time_ns, true);
+	}
+	return err ? err : take_until(recorder, watermark_ns);
 }
 
 /* Drains all rings; *watermark_ns is the time before which everything is now in the block. */
@@ -253,29 +267,41 @@ static int drain(struct recorder *recorder, uint64_t *watermark_ns)
 int recorder_tick(struct recorder *recorder)
 {
 	uint64_t now_ns = host_now_ns(recorder->domain), watermark_ns;
-	int err = drain(recorder, &watermark_ns);
+	int err;
 
+	recorder->fullest = 0;
+	recorder->tick_ns = now_ns - recorder->ticked_ns;
+	recorder->ticked_ns = now_ns;
+	err = drain(recorder, &watermark_ns);
 	if (!err && now_ns - recorder->flushed_ns >= FLUSH_NS) {
 		err = flush(recorder);
 		recorder->flushed_ns = now_ns;
 	}
-	if (!err && now_ns - recorder->housekept_ns >= HOUSEKEEP_NS)
+	if (!err && now_ns - recorder->housekept_ns >= HOUSEKEEP_NS) {
 		err = housekeep(recorder, now_ns);
+		change_rate(recorder, budget_look(&recorder->budget, now_ns,
+						  tally_cost(&recorder->tally).run_ns));
+	}
 	if (err)
 		return err;
-	return recorder->max_events && recorder->taken == recorder->max_events;
+	return watermark_ns >= recorder->stop_ns ||
+	       (recorder->max_events && recorder->taken == recorder->max_events);
 }
 
-bool recorder_behind(const struct recorder *recorder)
+uint64_t recorder_patience(const struct recorder *recorder)
 {
-	for (unsigned int cpu = 0; cpu < tracer_cpus(recorder->tracer); cpu++) {
-		uint64_t waiting =
-			tracer_head(recorder->tracer, cpu) - tracer_position(recorder->tracer, cpu);
+	uint64_t now_ns = host_now_ns(recorder->domain), patience = TICK_NS;
 
-		if (waiting > recorder->ring_slots / 4)
-			return true;
-	}
-	return false;
+	/* At the rate of the last tick no ring gets more than a quarter full. */
+	if (recorder->fullest > recorder->ring_slots / 4)
+		patience = 0;
+	else if (recorder->fullest)
+		patience = recorder->tick_ns * (recorder->ring_slots / 4) / recorder->fullest;
+	if (patience > TICK_NS)
+		patience = TICK_NS;
+	if (now_ns >= recorder->stop_ns)
+		return 0;
+	return patience < recorder->stop_ns - now_ns ? patience : recorder->stop_ns - now_ns;
 }
 
 int recorder_end_probe(struct recorder *recorder, uint16_t probe, uint64_t time_ns)
@@ -289,95 +315,132 @@ int recorder_end_probe(struct recorder *recorder, uint16_t probe, uint64_t time_
 	return err ? err : put(recorder, BATCH_EPOCHS, &row, 1);
 }
 
-/* What lies in rings and queues: of use only when it will not be read any more. */
-static uint64_t unread(const struct recorder *recorder)
-{
-	uint64_t count = 0;
-
-	for (unsigned int cpu = 0; cpu < tracer_cpus(recorder->tracer); cpu++)
-		count += tracer_head(recorder->tracer, cpu) -
-			 tracer_position(recorder->tracer, cpu) + order_held(recorder->order, cpu);
-	return count;
-}
-
-/* Reads on until nothing older than the end of the recording can come. A probe that was interrupted
- * as it wrote is waited for, but not for ever. */
+/* Reads on until nothing older than the end of the recording can come. No program runs any more. */
 static int drain_rest(struct recorder *recorder)
 {
-	uint64_t start_ns = host_now_ns(recorder->domain), watermark_ns;
+	uint64_t watermark_ns;
 	int err;
 
 	do {
 		err = drain(recorder, &watermark_ns);
-	} while (!err && watermark_ns < recorder->stop_ns &&
-		 host_now_ns(recorder->domain) - start_ns < FINISH_WAIT_NS);
+	} while (!err && watermark_ns < recorder->stop_ns);
+	return err;
+}
+
+/* Counts what was matched and is not in the file. */
+static void discard_rest(struct recorder *recorder)
+{
+	uint64_t watermark_ns;
+	size_t got;
+
+	do {
+		drain(recorder, &watermark_ns);
+		discard(recorder, recorder->events, recorder->nevents);
+		recorder->nevents = 0;
+		got = order_take(recorder->order, recorder->stop_ns, recorder->events,
+				 BLOCK_EVENTS);
+		discard(recorder, recorder->events, keep_sampled(recorder, recorder->events, got));
+	} while (got);
+}
+
+/* After a write error. What is small may still fit, where a part of the last block was taken back. */
+static void finish_failed(struct recorder *recorder)
+{
+	recorder->tally.last_written_ns = recorder->last_ns;
+	discard_rest(recorder);
+	writer_resume(recorder->writer);
+	put_epochs(recorder, recorder->stop_ns, false);
+	tally_write(&recorder->tally, recorder->stop_ns, writer_events(recorder->writer));
+}
+
+static int finish(struct recorder *recorder, uint64_t detached_ns)
+{
+	int err = writer_error(recorder->writer);
+
 	if (!err)
-		err = take(recorder, recorder->stop_ns);
-	if (err || watermark_ns < recorder->stop_ns)
-		recorder->lost += unread(recorder);
+		err = drain_rest(recorder);
+	if (!err)
+		err = flush(recorder);
+	if (!err)
+		err = put_epochs(recorder, recorder->stop_ns, false);
+	if (!err)
+		err = housekeep(recorder, detached_ns);
+	if (err)
+		finish_failed(recorder);
 	return err;
 }
 
 int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 {
-	bool full = recorder->max_events && recorder->taken == recorder->max_events;
-	uint64_t watermark_ns;
-	int err, last;
+	uint64_t detached_ns;
+	int err;
 
+	tracer_detach(recorder->tracer);
+	detached_ns = host_now_ns(recorder->domain);
 	/* With max_events the recording ends with its last event. */
-	recorder->stop_ns = full ? recorder->last_ns + 1 : host_now_ns(recorder->domain);
-	err = full ? drain(recorder, &watermark_ns) /* the last event's flow */
-		   : drain_rest(recorder);
-	if (!err)
-		err = flush(recorder);
-	if (!err)
-		err = put_epochs(recorder, recorder->stop_ns, false);
-	last = housekeep(recorder, host_now_ns(recorder->domain));
+	if (recorder->max_events && recorder->taken == recorder->max_events)
+		recorder->stop_ns = recorder->last_ns + 1;
+	else if (recorder->stop_ns > detached_ns)
+		recorder->stop_ns = detached_ns;
+	err = finish(recorder, detached_ns);
 
-	memset(summary, 0, sizeof(*summary));
-	summary->events = writer_events(recorder->writer);
-	summary->lost = recorder->lost + (recorder->taken - summary->events); /* not written */
-	summary->bytes = writer_bytes(recorder->writer);
-	summary->duration_ns = recorder->stop_ns - recorder->start_ns;
-	summary->tracer_cpu_ns = own_cpu_ns() - recorder->start_cpu_ns;
-	summary->cost = recorder->cost;
-	return err ? err : last;
+	*summary = (struct recorder_summary){
+		.events = writer_events(recorder->writer),
+		.lost = recorder->tally.lost,
+		.sampled = recorder->tally.sampled,
+		.bytes = writer_bytes(recorder->writer),
+		.duration_ns = recorder->stop_ns - recorder->start_ns,
+		.tracer_cpu_ns = tally_cpu_ns(&recorder->tally),
+		.cost = tally_cost(&recorder->tally),
+		.threshold = recorder->threshold,
+		.exhausted = recorder->budget.exhausted,
+	};
+	return err;
 }
 
 static int allocate(struct recorder *recorder, size_t probes)
 {
 	unsigned int cpus = tracer_cpus(recorder->tracer);
 
+	recorder->heads = calloc(cpus, sizeof(*recorder->heads));
 	recorder->watermarks = calloc(cpus, sizeof(*recorder->watermarks));
-	recorder->drops = calloc(cpus * probes, sizeof(*recorder->drops));
 	recorder->ended = calloc(probes, sizeof(*recorder->ended));
 	recorder->seen_flows = calloc(SEEN_FLOWS, sizeof(*recorder->seen_flows));
 	recorder->events = calloc(BLOCK_EVENTS, sizeof(*recorder->events));
-	if (!recorder->watermarks || !recorder->drops || !recorder->ended ||
+	if (!recorder->heads || !recorder->watermarks || !recorder->ended ||
 	    !recorder->seen_flows || !recorder->events)
 		return -ENOMEM;
 	return order_open(&recorder->order, cpus);
 }
 
-static int start(struct recorder *recorder, int fd)
+static int start(struct recorder *recorder, const struct recorder_options *options)
 {
-	int err = writer_open(&recorder->writer, fd, recorder->info);
+	int err = writer_open(&recorder->writer, options->fd, recorder->info);
 
 	if (!err)
 		err = put_anchor(recorder);
 	if (err)
 		return err;
-	recorder->start_cpu_ns = own_cpu_ns();
+	recorder->threshold = options->threshold;
+	tracer_sample(recorder->tracer, options->threshold);
 	recorder->start_ns = host_now_ns(recorder->domain);
 	recorder->stop_ns = UINT64_MAX;
+	if (options->duration_ns)
+		recorder->stop_ns = recorder->start_ns + options->duration_ns;
+	recorder->ticked_ns = recorder->start_ns;
 	recorder->flushed_ns = recorder->start_ns;
 	recorder->housekept_ns = recorder->start_ns;
-	return put_epochs(recorder, recorder->start_ns, true);
+	budget_start(&recorder->budget, options->max_overhead, options->threshold,
+		     recorder->start_ns);
+	err = tally_open(&recorder->tally, recorder->tracer, recorder->writer, recorder->info,
+			 recorder->start_ns);
+	return err ? err : put_epochs(recorder, recorder->start_ns, true);
 }
 
 int recorder_open(struct recorder **recorder, const struct recorder_options *options, char *reason)
 {
 	struct recorder *self = calloc(1, sizeof(*self));
+	struct tracer_options tracer = options->tracer;
 	int err;
 
 	*recorder = NULL;
@@ -388,12 +451,14 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	self->domain = &options->info->domains[0];
 	self->ring_slots = options->tracer.ring_slots;
 	self->max_events = options->max_events;
-	err = tracer_open(&self->tracer, &options->tracer, reason);
+	tracer.measure |= options->max_overhead > 0;
+	tracer.sampling = options->max_overhead > 0 || options->threshold != VNT_SAMPLE_ALL;
+	err = tracer_open(&self->tracer, &tracer, reason);
 	if (err)
 		goto out;
 	err = allocate(self, options->info->nprobes);
 	if (!err)
-		err = start(self, options->fd);
+		err = start(self, options);
 	if (err)
 		snprintf(reason, TRACER_REASON_MAX, "cannot write the trace: %s", strerror(-err));
 out:
@@ -412,8 +477,9 @@ void recorder_close(struct recorder *recorder)
 	tracer_close(recorder->tracer);
 	writer_close(recorder->writer);
 	order_close(recorder->order);
+	tally_release(&recorder->tally);
 	free(recorder->watermarks);
-	free(recorder->drops);
+	free(recorder->heads);
 	free(recorder->ended);
 	free(recorder->seen_flows);
 	free(recorder->events);

@@ -22,11 +22,11 @@ struct tracer {
 	struct bpf_link *links[TRACER_PROGRAMS];
 	unsigned int cpus;
 	uint32_t ring_slots;
-	uint32_t nprobes;
+	uint32_t count_stride;
 	int stats_fd;
 	struct mapping rings;
 	struct mapping slots;
-	struct mapping drops;
+	struct mapping counts;
 	uint64_t *positions; /* per CPU: next slot to read */
 };
 
@@ -70,11 +70,21 @@ void tracer_release(struct tracer *tracer, unsigned int cpu)
 	vnt_ring_release(cpu_ring(tracer, cpu), tracer->positions[cpu]);
 }
 
-uint64_t tracer_drops(const struct tracer *tracer, unsigned int cpu, unsigned int probe)
+struct vnt_count tracer_count(const struct tracer *tracer, unsigned int cpu, unsigned int probe)
 {
-	const uint64_t *drops = tracer->drops.data;
+	const struct vnt_count *counts = tracer->counts.data;
+	const struct vnt_count *count = &counts[vnt_count_index(cpu, tracer->count_stride, probe)];
 
-	return __atomic_load_n(&drops[(size_t)cpu * tracer->nprobes + probe], __ATOMIC_RELAXED);
+	return (struct vnt_count){
+		.dropped = __atomic_load_n(&count->dropped, __ATOMIC_RELAXED),
+		.sampled = __atomic_load_n(&count->sampled, __ATOMIC_RELAXED),
+		.sampled_bytes = __atomic_load_n(&count->sampled_bytes, __ATOMIC_RELAXED),
+	};
+}
+
+void tracer_sample(struct tracer *tracer, uint32_t threshold)
+{
+	__atomic_store_n(&tracer->skeleton->data->threshold, threshold, __ATOMIC_RELAXED);
 }
 
 int tracer_costs(const struct tracer *tracer, struct tracer_cost costs[TRACER_PROGRAMS])
@@ -126,7 +136,7 @@ static int map_rings(struct tracer *tracer)
 	if (!err)
 		err = map_into(&tracer->slots, skeleton->maps.slots, PROT_READ);
 	if (!err)
-		err = map_into(&tracer->drops, skeleton->maps.drops, PROT_READ);
+		err = map_into(&tracer->counts, skeleton->maps.counts, PROT_READ);
 	return err;
 }
 
@@ -191,7 +201,7 @@ int tracer_open(struct tracer **tracer, const struct tracer_options *options, ch
 		return fail(-ENOMEM, reason, "set up tracing");
 	self->stats_fd = -1;
 	self->ring_slots = options->ring_slots;
-	self->nprobes = options->nprobes;
+	self->count_stride = vnt_count_stride(options->nprobes);
 	err = devtable_build(&table, options->probes, options->nprobes);
 	if (err || cpus < 0) {
 		err = fail(err ? err : cpus, reason, "set up tracing");
@@ -221,15 +231,22 @@ static void unmap(struct mapping *mapping)
 		munmap(mapping->data, mapping->size);
 }
 
+void tracer_detach(struct tracer *tracer)
+{
+	for (int i = 0; i < TRACER_PROGRAMS; i++) {
+		bpf_link__destroy(tracer->links[i]);
+		tracer->links[i] = NULL;
+	}
+}
+
 void tracer_close(struct tracer *tracer)
 {
 	if (!tracer)
 		return;
-	for (int i = 0; i < TRACER_PROGRAMS; i++)
-		bpf_link__destroy(tracer->links[i]);
+	tracer_detach(tracer);
 	unmap(&tracer->rings);
 	unmap(&tracer->slots);
-	unmap(&tracer->drops);
+	unmap(&tracer->counts);
 	if (tracer->stats_fd >= 0)
 		close(tracer->stats_fd);
 	probes_bpf__destroy(tracer->skeleton);

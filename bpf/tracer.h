@@ -12,6 +12,7 @@
 #include "lib/devtable.h"
 #include "lib/filter.h"
 #include "lib/ring.h"
+#include "lib/sample.h"
 #include "lib/trace.h"
 
 #define TRACER_REASON_MAX 512
@@ -26,6 +27,7 @@ struct tracer_options {
 	bool portable;               /* use only what every supported kernel has */
 	bool unattached;             /* load the program for tc only, for BPF_PROG_TEST_RUN */
 	bool measure;                /* switch on the kernel's BPF run-time statistics */
+	bool sampling;               /* tracer_sample() may be used */
 	log_fn log; /* libbpf's messages and the verifier's, line by line; or NULL */
 	void *log_context;
 };
@@ -64,12 +66,19 @@ uint64_t tracer_position(const struct tracer *tracer, unsigned int cpu);
 const struct vnt_slot *tracer_next(struct tracer *tracer, unsigned int cpu);
 void tracer_release(struct tracer *tracer, unsigned int cpu);
 
-/* Events of this probe that found the ring full, so far. */
-uint64_t tracer_drops(const struct tracer *tracer, unsigned int cpu, unsigned int probe);
+/* What the probe did not keep on that CPU so far. */
+struct vnt_count tracer_count(const struct tracer *tracer, unsigned int cpu, unsigned int probe);
+
+/* From now on keeps what vnt_sample_level() puts at or below the threshold; programs that are running
+ * may have read the one before. Everything is kept at first. */
+void tracer_sample(struct tracer *tracer, uint32_t threshold);
 
 int tracer_costs(const struct tracer *tracer,
-		 struct tracer_cost costs[TRACER_PROGRAMS]); /* 0 or -errno */
+		 struct tracer_cost costs[TRACER_PROGRAMS]);                     /* 0 or -errno */
 int tracer_program_fd(const struct tracer *tracer, enum tracer_program program); /* the tracer's */
+
+/* Stops observing: when it returns, no program runs any more. What lies in the rings stays. */
+void tracer_detach(struct tracer *tracer);
 
 void tracer_close(struct tracer *tracer); /* accepts NULL */
 

@@ -111,6 +111,26 @@ static bool set_size(void *field, const char *text)
 	return !__builtin_mul_overflow(value, unit, (uint64_t *)field);
 }
 
+static bool set_rate(void *field, const char *text)
+{
+	uint64_t *value = field;
+	char *end;
+
+	return strncmp(text, "1/", 2) == 0 && parse_number(text + 2, value, &end) && !*end &&
+	       *value && *value <= 1ull << 32;
+}
+
+static bool set_percent(void *field, const char *text)
+{
+	char *end;
+	double percent = strtod(text, &end);
+
+	if (end == text || (*end && strcmp(end, "%") != 0) || !(percent > 0) || percent > 100)
+		return false;
+	*(double *)field = percent;
+	return true;
+}
+
 static const struct {
 	bool (*set)(void *field, const char *text);
 	const char *wanted;
@@ -121,6 +141,8 @@ static const struct {
 	[OPTION_COUNT] = {set_count, "not a count of 1 or more:"},
 	[OPTION_SECONDS] = {set_seconds, "not a number of seconds greater than 0:"},
 	[OPTION_SIZE] = {set_size, "not a size (a number, with K, M or G):"},
+	[OPTION_RATE] = {set_rate, "not a rate like 1/100:"},
+	[OPTION_PERCENT] = {set_percent, "not a percentage greater than 0:"},
 };
 
 static _Noreturn void print_help(const struct parse *parse, unsigned int flags)

@@ -23,6 +23,8 @@ enum option_type {
 	OPTION_COUNT,   /* uint64_t, at least 1 */
 	OPTION_SECONDS, /* uint64_t nanoseconds, from decimal seconds greater than 0 */
 	OPTION_SIZE,    /* uint64_t bytes, from a number with suffix K, M, G */
+	OPTION_RATE,    /* uint64_t N, from 1/N; 1 to 2^32 */
+	OPTION_PERCENT, /* double, from a number greater than 0, at most 100 */
 };
 
 struct option_row {

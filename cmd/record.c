@@ -13,7 +13,6 @@
 #include "bpf/host.h"
 #include "bpf/recorder.h"
 
-#define TICK_NS        10000000ll
 #define CHECK_NS       250000000ull /* how often we look whether devices are still there */
 #define DEFAULT_BUFFER (4u << 20)
 #define MIN_BUFFER     4096u
@@ -28,6 +27,8 @@ struct record_config {
 	uint64_t duration_ns;
 	uint64_t count;
 	uint64_t buffer;
+	uint64_t sample; /* one packet in this many */
+	double max_overhead;
 	bool strict;
 	bool quiet;
 	bool verbose;
@@ -48,6 +49,10 @@ static const struct option_row rows[] = {
 	{"duration", 'd', "SECONDS", OPTION_SECONDS, FIELD(duration_ns), "Stop after SECONDS"},
 	{"count", 'n', "COUNT", OPTION_COUNT, FIELD(count), "Stop after COUNT events"},
 	{"buffer", 257, "SIZE", OPTION_SIZE, FIELD(buffer), "Event ring of each CPU (default 4M)"},
+	{"sample", 259, "1/N", OPTION_RATE, FIELD(sample),
+	 "Keep one packet in N, the same ones in every domain"},
+	{"max-overhead", 260, "PCT", OPTION_PERCENT, FIELD(max_overhead),
+	 "Sample less while the programs take more than PCT percent of one CPU"},
 	{"strict", 258, NULL, OPTION_FLAG, FIELD(strict),
 	 "Fail if anything asked for cannot be traced"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
@@ -151,25 +156,26 @@ static int end_gone(struct recorder *recorder, struct targets *targets, uint64_t
 	return err;
 }
 
-static void pause_tick(void)
+static void pause_ns(uint64_t duration_ns)
 {
-	const struct timespec tick = {.tv_nsec = TICK_NS};
+	const struct timespec pause = {.tv_sec = duration_ns / 1000000000,
+				       .tv_nsec = duration_ns % 1000000000};
 
-	nanosleep(&tick, NULL);
+	if (duration_ns)
+		nanosleep(&pause, NULL);
 }
 
 /* Until a signal, the end of the time, the last event or the last device. 0 or -errno. */
-static int record(struct recorder *recorder, const struct record_config *config,
-		  struct targets *targets)
+static int record(struct recorder *recorder, struct targets *targets)
 {
 	const struct domain *domain = &targets->info.domains[0];
-	uint64_t start_ns = host_now_ns(domain), checked_ns = start_ns, now_ns = start_ns;
+	uint64_t checked_ns = host_now_ns(domain);
 	int err = 0;
 
-	while (!stopped && !err && targets->left &&
-	       (!config->duration_ns || now_ns - start_ns < config->duration_ns)) {
-		if (!recorder_behind(recorder))
-			pause_tick();
+	while (!stopped && !err && targets->left) {
+		uint64_t now_ns;
+
+		pause_ns(recorder_patience(recorder));
 		now_ns = host_now_ns(domain);
 		err = recorder_tick(recorder);
 		if (!err && now_ns - checked_ns >= CHECK_NS) {
@@ -182,7 +188,18 @@ static int record(struct recorder *recorder, const struct record_config *config,
 	return err;
 }
 
-static void summarize(const struct recorder_summary *summary)
+static void summarize_sampling(const struct recorder_summary *summary, double max_overhead)
+{
+	if (summary->sampled)
+		message_note("%llu packets left out, rate 1/%.0f at the end",
+			     (unsigned long long)summary->sampled,
+			     0x1p32 / (summary->threshold + 1.0));
+	if (summary->exhausted)
+		message_error("the programs took more than %g %% of one CPU at the lowest rate",
+			      max_overhead);
+}
+
+static void summarize(const struct recorder_summary *summary, double max_overhead)
 {
 	double seconds = summary->duration_ns / 1e9;
 
@@ -192,10 +209,12 @@ static void summarize(const struct recorder_summary *summary)
 		     summary->bytes / 1024.0,
 		     summary->events ? (double)summary->bytes / summary->events : 0.0,
 		     summary->events / seconds, seconds, summary->tracer_cpu_ns / seconds / 1e7);
+	summarize_sampling(summary, max_overhead);
 	if (summary->cost.runs)
-		message_detail("%llu runs of the BPF programs, %.0f ns each",
+		message_detail("%llu runs of the BPF programs, %.0f ns each, %.2f %% of one CPU",
 			       (unsigned long long)summary->cost.runs,
-			       (double)summary->cost.run_ns / summary->cost.runs);
+			       (double)summary->cost.run_ns / summary->cost.runs,
+			       summary->cost.run_ns / seconds / 1e7);
 }
 
 static const char *plural(size_t count)
@@ -229,14 +248,14 @@ static int run_recorder(const struct record_config *config, struct targets *targ
 		return EXIT_FAILED;
 	}
 	say_targets(targets, output);
-	err = record(recorder, config, targets);
+	err = record(recorder, targets);
 	last = recorder_finish(recorder, &summary);
 	recorder_close(recorder);
 	if (!err)
 		err = last;
 	if (err)
 		files_write_error(output, err);
-	summarize(&summary);
+	summarize(&summary, config->max_overhead);
 	if (err || (config->strict && targets->left < targets->nprobes))
 		return EXIT_FAILED;
 	return targets->missing || targets->left < targets->nprobes || summary.lost
@@ -266,6 +285,9 @@ static int run_targets(const struct record_config *config, struct targets *targe
 			   .log = message_log_detail},
 		.info = &targets->info,
 		.max_events = config->count,
+		.duration_ns = config->duration_ns,
+		.threshold = vnt_sample_threshold(config->sample),
+		.max_overhead = config->max_overhead / 100,
 	};
 	const char *output = config->output;
 	char path[256];
@@ -304,7 +326,7 @@ static int check_config(const struct record_config *config)
 
 static int record_main(int argc, char **argv)
 {
-	struct record_config config = {.buffer = DEFAULT_BUFFER};
+	struct record_config config = {.buffer = DEFAULT_BUFFER, .sample = 1};
 	struct targets targets = {};
 	struct filter filter = {};
 	char reason[TRACER_REASON_MAX];

@@ -28,15 +28,24 @@ static __always_inline __u32 vnt_flow_index(__u32 cpu, __u64 flow)
 	return cpu * VNT_FLOW_SLOTS + (flow & (VNT_FLOW_SLOTS - 1));
 }
 
-/* Counters (__u64) of each CPU, of which the first `probes` are used. */
-static __always_inline __u32 vnt_drop_stride(__u32 probes)
+/* What a probe did not keep on one CPU; only that CPU writes. */
+struct vnt_count {
+	__u64 dropped; /* events that found the ring full */
+	__u64 sampled; /* packets that the sampling rate left out */
+	__u64 sampled_bytes;
+	__u64 pad;
+};
+_Static_assert(VNT_LINE % sizeof(struct vnt_count) == 0, "a line holds whole counts");
+
+/* Counts of each CPU, of which the first `probes` are used. */
+static __always_inline __u32 vnt_count_stride(__u32 probes)
 {
-	const __u32 line = VNT_LINE / sizeof(__u64);
+	const __u32 line = VNT_LINE / sizeof(struct vnt_count);
 
 	return (probes + line - 1) / line * line;
 }
 
-static __always_inline __u32 vnt_drop_index(__u32 cpu, __u32 stride, __u32 probe)
+static __always_inline __u32 vnt_count_index(__u32 cpu, __u32 stride, __u32 probe)
 {
 	return cpu * stride + probe;
 }

@@ -16,7 +16,8 @@
 
 struct writer {
 	int fd;
-	int error; /* the first one; nothing is written after it */
+	int error;  /* the first one; nothing is written after it */
+	bool whole; /* the file ends with a whole block nevertheless */
 	uint64_t bytes;
 	uint64_t events;
 	uint64_t last_ns; /* of the events put so far */
@@ -39,17 +40,18 @@ static void vector_advance(struct iovec *vector, size_t bytes)
 	}
 }
 
-/* Takes back the part of a block that was written. The position tells where it ends, also if the
- * file was opened for appending. */
-static void writer_undo(struct writer *writer, size_t bytes)
+/* Takes back the part of a block that was written; whether the file ends with a whole one now. The
+ * position tells where it ends, also if the file was opened for appending. */
+static bool writer_undo(struct writer *writer, size_t bytes)
 {
 	off_t end = lseek(writer->fd, 0, SEEK_CUR);
 	struct stat st;
 
-	if (!bytes || end < (off_t)bytes || fstat(writer->fd, &st) || !S_ISREG(st.st_mode))
-		return;
-	if (!ftruncate(writer->fd, end - bytes))
-		lseek(writer->fd, end - bytes, SEEK_SET);
+	if (!bytes)
+		return true;
+	if (end < (off_t)bytes || fstat(writer->fd, &st) || !S_ISREG(st.st_mode))
+		return false;
+	return !ftruncate(writer->fd, end - bytes) && lseek(writer->fd, end - bytes, SEEK_SET) >= 0;
 }
 
 static int writer_write(struct writer *writer, struct iovec *vector)
@@ -66,7 +68,7 @@ static int writer_write(struct writer *writer, struct iovec *vector)
 			poll(&(struct pollfd){.fd = writer->fd, .events = POLLOUT}, 1, -1);
 		} else if (errno != EINTR) {
 			writer->error = -errno;
-			writer_undo(writer, done);
+			writer->whole = writer_undo(writer, done);
 			return writer->error;
 		}
 	}
@@ -236,6 +238,17 @@ uint64_t writer_bytes(const struct writer *writer)
 uint64_t writer_events(const struct writer *writer)
 {
 	return writer->events;
+}
+
+int writer_error(const struct writer *writer)
+{
+	return writer->error;
+}
+
+void writer_resume(struct writer *writer)
+{
+	if (writer->whole)
+		writer->error = 0;
 }
 
 void writer_close(struct writer *writer)

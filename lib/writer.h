@@ -24,6 +24,11 @@ int writer_put(struct writer *writer, const struct batch *batch);
 uint64_t writer_bytes(const struct writer *writer);  /* written so far */
 uint64_t writer_events(const struct writer *writer); /* events in blocks that were written whole */
 
+int writer_error(const struct writer *writer); /* of the first write that failed, or 0 */
+
+/* After a failed write: tries to write again, where the file ends with a whole block. */
+void writer_resume(struct writer *writer);
+
 /* Frees; accepts NULL. Does not close the descriptor. */
 void writer_close(struct writer *writer);
 

@@ -33,18 +33,20 @@ static void check_apart(struct lines *before, const struct lines *lines, unsigne
 	*before = *lines;
 }
 
-Test(layout, drop_counters_of_cpus_are_apart)
+Test(layout, counts_of_cpus_are_apart)
 {
 	for (__u32 probes = 1; probes <= 513; probes++) {
-		const __u32 stride = vnt_drop_stride(probes);
+		const __u32 stride = vnt_count_stride(probes);
 		struct lines before = {};
 
-		cr_assert(stride >= probes && stride < probes + VNT_LINE / sizeof(__u64));
+		cr_assert(stride >= probes &&
+			  stride < probes + VNT_LINE / sizeof(struct vnt_count));
 		for (__u32 cpu = 0; cpu < CPUS; cpu++) {
 			struct lines lines = {.first = UINT64_MAX};
 
 			for (__u32 probe = 0; probe < probes; probe++)
-				touch(&lines, vnt_drop_index(cpu, stride, probe), sizeof(__u64));
+				touch(&lines, vnt_count_index(cpu, stride, probe),
+				      sizeof(struct vnt_count));
 			check_apart(&before, &lines, cpu);
 		}
 	}

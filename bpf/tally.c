@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tally.h"
+
+static const enum cost_program cost_programs[TRACER_PROGRAMS] = {
+	[TRACER_RX] = PROGRAM_DEV_RX,
+	[TRACER_TX] = PROGRAM_DEV_TX,
+};
+
+static uint64_t own_cpu_ns(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ull +
+	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
+}
+
+static int put(struct tally *tally, enum batch_type type, const void *rows, size_t count)
+{
+	const struct batch batch = {.type = type, .count = count, .rows = rows};
+
+	return count ? writer_put(tally->writer, &batch) : 0;
+}
+
+int tally_open(struct tally *tally, struct tracer *tracer, struct writer *writer,
+	       const struct trace_info *info, uint64_t now_ns)
+{
+	unsigned int cpus = tracer_cpus(tracer);
+	size_t counts = cpus * info->nprobes;
+
+	*tally = (struct tally){.info = info,
+				.tracer = tracer,
+				.writer = writer,
+				.since_ns = now_ns,
+				.last_written_ns = now_ns,
+				.start_cpu_ns = own_cpu_ns()};
+	tally->known = calloc(counts, sizeof(*tally->known));
+	tally->late = calloc(counts, sizeof(*tally->late));
+	tally->unwritten = calloc(info->nprobes, sizeof(*tally->unwritten));
+	/* Two causes of each count, one of each probe, and one for all. */
+	tally->rows = calloc(2 * counts + info->nprobes + 1, sizeof(*tally->rows));
+	if (!tally->known || !tally->late || !tally->unwritten || !tally->rows)
+		return -ENOMEM;
+	for (unsigned int cpu = 0; cpu < cpus; cpu++)
+		for (size_t probe = 0; probe < info->nprobes; probe++)
+			tally->known[cpu * info->nprobes + probe] =
+				tracer_count(tracer, cpu, probe);
+	return 0;
+}
+
+void tally_sampled(struct tally *tally, const struct vnt_event *event)
+{
+	struct vnt_count *late = &tally->late[event->cpu * tally->info->nprobes + event->probe];
+
+	late->sampled++;
+	late->sampled_bytes += event->length;
+}
+
+void tally_unwritten(struct tally *tally, const struct vnt_event *event)
+{
+	tally->unwritten[event->probe]++;
+	tally->lost++;
+}
+
+static void add_loss(struct tally *tally, const struct loss_row *row)
+{
+	if (row->count)
+		tally->rows[tally->nrows++] = *row;
+}
+
+/* What a probe did not keep on one CPU since the last look. */
+static void add_count(struct tally *tally, unsigned int cpu, size_t probe, uint64_t now_ns)
+{
+	size_t index = cpu * tally->info->nprobes + probe;
+	struct vnt_count count = tracer_count(tally->tracer, cpu, probe);
+	struct vnt_count *known = &tally->known[index], *late = &tally->late[index];
+	struct loss_row dropped = {
+		.first_ns = tally->since_ns,
+		.last_ns = now_ns,
+		.count = count.dropped - known->dropped,
+		.probe = probe,
+		.cpu = cpu,
+		.cause = LOSS_RING_FULL,
+	};
+	struct loss_row sampled = dropped;
+
+	sampled.count = count.sampled - known->sampled + late->sampled;
+	sampled.bytes = count.sampled_bytes - known->sampled_bytes + late->sampled_bytes;
+	sampled.cause = LOSS_SAMPLED;
+	tally->lost += dropped.count;
+	tally->sampled += sampled.count;
+	*known = count;
+	*late = (struct vnt_count){};
+	add_loss(tally, &dropped);
+	add_loss(tally, &sampled);
+}
+
+static void add_unwritten(struct tally *tally, size_t probe, uint64_t now_ns)
+{
+	const struct loss_row row = {
+		.first_ns = tally->last_written_ns,
+		.last_ns = now_ns,
+		.count = tally->unwritten[probe],
+		.probe = probe,
+		.cpu = ANY_CPU,
+		.cause = LOSS_WRITE_ERROR,
+	};
+
+	tally->unwritten[probe] = 0;
+	add_loss(tally, &row);
+}
+
+static uint64_t missed(const struct tracer_cost *costs)
+{
+	uint64_t count = 0;
+
+	for (int i = 0; i < TRACER_PROGRAMS; i++)
+		count += costs[i].missed;
+	return count;
+}
+
+/* Runs that the kernel skipped: which device they were for is not known. */
+static void add_missed(struct tally *tally, uint64_t now_ns)
+{
+	struct tracer_cost costs[TRACER_PROGRAMS];
+	struct loss_row row = {
+		.first_ns = tally->since_ns,
+		.last_ns = now_ns,
+		.probe = ANY_PROBE,
+		.cpu = ANY_CPU,
+		.cause = LOSS_RECURSION,
+	};
+
+	if (tracer_costs(tally->tracer, costs))
+		return; /* a later look will say it */
+	row.count = missed(costs) - missed(tally->costs);
+	tally->lost += row.count;
+	memcpy(tally->costs, costs, sizeof(costs));
+	add_loss(tally, &row);
+}
+
+struct tracer_cost tally_cost(const struct tally *tally)
+{
+	struct tracer_cost sum = {.missed = missed(tally->costs)};
+
+	for (int i = 0; i < TRACER_PROGRAMS; i++) {
+		sum.runs += tally->costs[i].runs;
+		sum.run_ns += tally->costs[i].run_ns;
+	}
+	return sum;
+}
+
+uint64_t tally_cpu_ns(const struct tally *tally)
+{
+	return own_cpu_ns() - tally->start_cpu_ns;
+}
+
+static int put_costs(struct tally *tally, uint64_t events)
+{
+	struct tracer_cost sum = tally_cost(tally);
+	struct cost_row rows[1 + TRACER_PROGRAMS] = {
+		{.program = PROGRAM_ALL,
+		 .events = events,
+		 .runs = sum.runs,
+		 .run_ns = sum.run_ns,
+		 .tracer_cpu_ns = tally_cpu_ns(tally)},
+	};
+	size_t count = 1;
+
+	for (int i = 0; i < TRACER_PROGRAMS; i++) {
+		const struct tracer_cost *cost = &tally->costs[i];
+
+		if (cost->runs)
+			rows[count++] = (struct cost_row){.program = cost_programs[i],
+							  .runs = cost->runs,
+							  .run_ns = cost->run_ns};
+	}
+	for (size_t i = 0; i < count; i++)
+		memcpy(&rows[i].recording, tally->info->probes[0].recording,
+		       sizeof(rows[i].recording));
+	return put(tally, BATCH_COSTS, rows, count);
+}
+
+int tally_write(struct tally *tally, uint64_t now_ns, uint64_t events)
+{
+	int err;
+
+	tally->nrows = 0;
+	for (unsigned int cpu = 0; cpu < tracer_cpus(tally->tracer); cpu++)
+		for (size_t probe = 0; probe < tally->info->nprobes; probe++)
+			add_count(tally, cpu, probe, now_ns);
+	for (size_t probe = 0; probe < tally->info->nprobes; probe++)
+		add_unwritten(tally, probe, now_ns);
+	add_missed(tally, now_ns);
+	tally->since_ns = now_ns;
+	err = put(tally, BATCH_LOSSES, tally->rows, tally->nrows);
+	return err ? err : put_costs(tally, events);
+}
+
+void tally_release(struct tally *tally)
+{
+	free(tally->known);
+	free(tally->late);
+	free(tally->unwritten);
+	free(tally->rows);
+	memset(tally, 0, sizeof(*tally));
+}

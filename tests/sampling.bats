@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Sampling: the same packets in every domain, and every other one counted.
+
+bats_require_minimum_version 1.5.0
+load lib/network
+load lib/record
+
+COUNT=20000
+
+setup_file() {
+	network_open
+	network_router
+}
+
+teardown_file() {
+	network_close
+}
+
+# Of every probe: what it kept and what it left out is what was sent.
+nothing_unaccounted() {
+	json "[.probes[] | select(.events + .sampled_out > 0)] |
+		length == 4 and all(.events + .sampled_out + .lost == $1)"
+}
+
+@test "1/10 of the datagrams, the same at all probes, and rates as of all" {
+	record_route --sample 1/10 'udp port 5001'
+	send_numbers $COUNT 100 10.0.2.1 20000
+	report_path
+	nothing_unaccounted $COUNT
+	json '.packets | .complete == .observed and .partial == 0 and .observed > 1700 and .observed < 2300'
+	json '.loss | length > 0 and all(.lost == 0)'
+	json '[.domains[].lost] | add == 0'
+	json '[.ledger[].cause] | unique == ["sampled out"]'
+	# 128 bytes of IP packet, 20000 a second.
+	json '[.probes[] | select(.events > 0).throughput_bps / (128 * 8 * 20000)] |
+		all(. > 0.9 and . < 1.1)'
+}
+
+@test "a domain that keeps fewer packets loses none" {
+	MIDDLE=r
+	record_start h1 "$NET_H1" --sample 1/2 -i eth0 'udp port 5001'
+	record_start r "$NET_MID" --sample 1/50 -i p1 -i p2 'udp port 5001'
+	record_start h2 "$NET_H2" -i eth0 'udp port 5001'
+	send_numbers $COUNT 100 10.0.2.1 20000
+	report_path
+	nothing_unaccounted $COUNT
+	json '.loss | length > 0 and all(.lost == 0)'
+	json '[.loss[].sent] | add > 0'
+}
+
+@test "with every tenth packet dropped, the sample loses as many" {
+	in_ns "$NET_MID" iptables -I FORWARD -p udp --dport 5001 \
+		-m statistic --mode nth --every 10 --packet 0 -j DROP
+	record_route --sample 1/4 'udp port 5001'
+	send_numbers $COUNT 100 10.0.2.1 20000 || true
+	report_path
+	in_ns "$NET_MID" iptables -F FORWARD
+	json '.loss[] | select(.from == "r/dev:p1:rx" and .to == "r/dev:p2:tx").ratio |
+		. > 0.08 and . < 0.12'
+	json '[.loss[] | select(.from != "r/dev:p1:rx").lost] | add == 0'
+}
+
+@test "TCP: windows are kept whole" {
+	record_route --sample 1/4 'tcp port 5201 and tcp[13] & 4 = 0'
+	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
+	wait_listening "$NET_H2" -t 5201
+	in_ns "$NET_H1" iperf3 -c 10.0.2.1 -n 32M -w 32K </dev/null >"$NET_DIR/iperf.log"
+	wait $!
+	report_path
+	json '.loss | length > 0 and all(.lost == 0)'
+	json '.packets | .complete == .observed'
+	# A window is about 45 segments: packets are many times fewer than all.
+	json '[.probes[] | select(.name == "r/dev:p1:rx")][0] | .events < .sampled_out'
+}
+
+@test "--max-overhead lowers the rate, and all is accounted for" {
+	record_start busy "$NET_H1" -v --max-overhead 0.5 -i eth0:tx 'udp port 5001'
+	in_ns "$NET_H1" "$UDPNUM" send 300000 100 10.0.2.1 5001 100000
+	record_stop busy
+	cat "$NET_DIR/busy.err"
+	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/busy.vnt"
+	json '.probes[0] | .events + .sampled_out + .lost == 300000 and .sampled_out > 0'
+	json '.probes[0].throughput_bps / (128 * 8 * 100000) | . > 0.8 and . < 1.2'
+	json '[.overhead.programs[].program] == ["dev:tx"]'
+	! grep -q 'at the lowest rate' "$NET_DIR/busy.err"
+	share=$(sed -n 's/.* runs of the BPF programs, .*, \([0-9.]*\) % of one CPU/\1/p' "$NET_DIR/busy.err")
+	echo "# measured: --max-overhead 0.5: $share % of one CPU" >&3
+}
+
+@test "rates and percentages that are none" {
+	for rate in 10 1/0 1/-2 1/x 2/3 1/4294967297; do
+		run --separate-stderr "$VNETTRACE" record -i lo --sample "$rate"
+		((status == 2))
+		[[ $stderr == "vnettrace: record: not a rate like 1/100: '$rate'"* ]]
+	done
+	for percent in 0 -1 101 x; do
+		run --separate-stderr "$VNETTRACE" record -i lo --max-overhead "$percent"
+		((status == 2))
+		[[ $stderr == "vnettrace: record: not a percentage greater than 0: '$percent'"* ]]
+	done
+}
