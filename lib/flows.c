@@ -46,6 +46,23 @@ void flows_count(struct flows *flows, uint32_t index, uint32_t length, const str
 	flow->bytes += length;
 }
 
+void flows_weigh(struct flows *flows, uint32_t index, const struct weight *weight, uint32_t length)
+{
+	struct flow *flow = &flows->flows[index];
+
+	flow->unseen_packets += weight->packets - 1;
+	flow->unseen_bytes += (weight->packets - 1) * length;
+	if (flow->units > 0 && flow->unit == weight->unit)
+		return;
+	if (!(flow->units > 0)) {
+		flow->units = (double)(flow->packets - 1); /* before anything was left out */
+		flow->first_units = flow->packets > 1 ? 1 : weight->units;
+	}
+	flow->units += weight->units;
+	flow->last_units = weight->units;
+	flow->unit = weight->unit;
+}
+
 /* Decides which variants of the flow are full, now that `added` is one of them. */
 static void flows_settle(struct flows *flows, struct flow *flow, struct variant *added)
 {
@@ -136,10 +153,11 @@ static int flows_variant(struct flows *flows, uint32_t flow, const struct sighti
 static bool watch_same(const struct watch *a, const struct watch *b)
 {
 	return a->begin == b->begin && a->end == b->end && a->from == b->from &&
-	       a->until == b->until;
+	       a->until == b->until && a->blind == b->blind;
 }
 
-/* Segments change rarely: only the last two watches are compared, and the others may repeat. */
+/* The variant's watch becomes the one that is the same, and the one before goes to the others. Of
+ * these only those of about the same time can be it. */
 static int variant_watch(struct variant *variant, const struct watch *watch)
 {
 	struct watch before = variant->watch;
@@ -149,10 +167,16 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 		variant->watch.count++;
 		return 0;
 	}
-	if (variant->nwatches && watch_same(&variant->watches[variant->nwatches - 1], watch)) {
-		variant->watch = variant->watches[variant->nwatches - 1];
+	for (size_t i = variant->nwatches; i-- > 0;) {
+		struct watch *other = &variant->watches[i];
+
+		if (other->until < watch->from)
+			break;
+		if (!watch_same(other, watch))
+			continue;
+		variant->watch = *other;
 		variant->watch.count++;
-		variant->watches[variant->nwatches - 1] = before;
+		*other = before;
 		return 0;
 	}
 	if (before.count) {
@@ -167,17 +191,18 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 }
 
 /* One watch for each run of sightings in the same segment: nearly always one for all. */
-static int variant_watch_all(struct variant *variant, const struct sighting *seen, size_t n,
+static int variant_watch_all(struct variant *variant, const struct judged *judged,
 			     const struct epochs *epochs, uint32_t until)
 {
-	struct watch watch = {.until = until, .count = 1};
-	uint32_t last = epochs_until(epochs, seen[n - 1].time_ns);
+	struct watch watch = {.until = until, .blind = judged->blind, .count = 1};
+	const struct sighting *seen = judged->seen;
+	uint32_t last = epochs_until(epochs, seen[judged->n - 1].time_ns);
 	int err = 0;
 
-	for (size_t begin = 0; begin < n && !err; begin = watch.end) {
+	for (size_t begin = 0; begin < judged->n && !err; begin = watch.end) {
 		watch.begin = begin;
 		watch.from = epochs_until(epochs, seen[begin].time_ns);
-		watch.end = n;
+		watch.end = judged->n;
 		if (watch.from != last) {
 			watch.end = begin + 1;
 			while (epochs_until(epochs, seen[watch.end].time_ns) == watch.from)
@@ -188,17 +213,17 @@ static int variant_watch_all(struct variant *variant, const struct sighting *see
 	return err;
 }
 
-int flows_journey(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
+int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judged,
 		  const struct epochs *epochs, uint32_t until)
 {
 	struct variant *variant;
 	int err;
 
-	err = flows_variant(flows, flow, seen, n, &variant);
-	if (!err && variant->full && n > 1)
-		err = tracks_add(&variant->tracks, seen);
+	err = flows_variant(flows, flow, judged->seen, judged->n, &variant);
+	if (!err && variant->full && judged->n > 1)
+		err = tracks_add(&variant->tracks, judged->seen);
 	if (!err)
-		err = variant_watch_all(variant, seen, n, epochs, until);
+		err = variant_watch_all(variant, judged, epochs, until);
 	if (!err)
 		variant->count++;
 	return err;

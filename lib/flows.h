@@ -13,15 +13,18 @@
 #include "latency.h"
 #include "map.h"
 #include "paths.h"
+#include "rates.h"
 
 #define NO_VARIANT MAP_NONE
 
-/* Packets by what else was observing: epochs_observed() of epochs.h tells from the segments. */
+/* Packets by what else was observing: epochs_observed() of epochs.h tells from the segments, and
+ * rates_blind() of rates.h from the set. */
 struct watch {
 	uint32_t begin; /* for sightings [begin, end) of the variant */
 	uint32_t end;
 	uint32_t from;
 	uint32_t until;
+	uint32_t blind;
 	uint64_t count;
 };
 
@@ -32,7 +35,7 @@ struct variant {
 	bool full;
 	struct tracks tracks;  /* empty unless full and of two probes or more */
 	struct watch watch;    /* of the packet before */
-	struct watch *watches; /* that were before that */
+	struct watch *watches; /* the others */
 	size_t nwatches;
 	size_t watches_room;
 };
@@ -43,6 +46,13 @@ struct flow {
 	uint64_t bytes;
 	uint64_t first_ns;
 	uint64_t last_ns;
+	/* Where probes sample: estimates of what was left out, and the units that were not. */
+	double unseen_packets;
+	double unseen_bytes;
+	double units; /* that these stand for, and of them the first and the last one */
+	double first_units;
+	double last_units;
+	uint64_t unit;     /* the last one */
 	uint32_t variants; /* the newest, or NO_VARIANT */
 	uint32_t recent;   /* of the packet before */
 	uint32_t longest;  /* full variant of most probes, or NO_VARIANT */
@@ -73,8 +83,12 @@ uint32_t flows_find(struct flows *flows, uint64_t hash);
 void flows_count(struct flows *flows, uint32_t flow, uint32_t length, const struct sighting *seen,
 		 size_t n);
 
-/* The journey of one packet, no probe twice, n > 0. `until` as in struct watch. 0 or -ENOMEM. */
-int flows_journey(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
+/* The packet just counted stands for as many. */
+void flows_weigh(struct flows *flows, uint32_t flow, const struct weight *weight, uint32_t length);
+
+/* The journey of one packet, no probe twice, judged->n > 0. `until` as in struct watch. 0 or
+ * -ENOMEM. */
+int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judged,
 		  const struct epochs *epochs, uint32_t until);
 void flows_release(struct flows *flows);
 

@@ -46,6 +46,7 @@ static void print_domains(struct json *json, const struct report *report)
 		json_string(json, "kernel", domain->kernel);
 		json_uint(json, "events", row->events);
 		json_uint(json, "lost", row->lost);
+		json_uint(json, "sampled_out", row->sampled_out);
 		json_uint(json, "first_ns", row->first_ns);
 		json_uint(json, "last_ns", row->last_ns);
 		json_object_begin(json, "clock");
@@ -75,6 +76,7 @@ static void print_probes(struct json *json, const struct report *report)
 		json_double(json, "throughput_bps", row->throughput_bps);
 		json_double(json, "packet_rate", row->packet_rate);
 		json_uint(json, "lost", row->lost);
+		json_uint(json, "sampled_out", row->sampled_out);
 		json_object_end(json);
 	}
 	json_array_end(json);
@@ -187,20 +189,63 @@ static void print_cpus(struct json *json, const struct report *report)
 	json_array_end(json);
 }
 
+static void print_ledger(struct json *json, const struct report *report)
+{
+	json_array_begin(json, "ledger");
+	for (size_t i = 0; i < report->nledger; i++) {
+		const struct ledger_report *row = &report->ledger[i];
+
+		json_object_begin(json, NULL);
+		json_string(json, "domain", report->domains[row->domain].domain->name);
+		if (row->probe == ANY_PROBE)
+			json_null(json, "probe");
+		else
+			json_string(json, "probe", report->probes[row->probe].name);
+		if (row->cpu == ANY_CPU)
+			json_null(json, "cpu");
+		else
+			json_uint(json, "cpu", row->cpu);
+		json_string(json, "cause", loss_cause_name(row->cause));
+		json_uint(json, "first_ns", row->first_ns);
+		json_uint(json, "last_ns", row->last_ns);
+		json_uint(json, "count", row->count);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
+static void print_programs(struct json *json, const struct report *report)
+{
+	json_array_begin(json, "programs");
+	for (size_t i = 0; i < report->nprograms; i++) {
+		const struct program_report *row = &report->programs[i];
+
+		json_object_begin(json, NULL);
+		json_string(json, "domain", report->domains[row->domain].domain->name);
+		json_string(json, "program", cost_program_name(row->program));
+		json_uint(json, "runs", row->runs);
+		json_uint(json, "run_ns", row->run_ns);
+		json_double(json, "ns_per_run", (double)row->run_ns / (double)row->runs);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
 static void print_overhead(struct json *json, const struct report *report)
 {
 	json_object_begin(json, "overhead");
 	json_uint(json, "events", report->overhead_events);
 	json_double(json, "run_ns_per_event", report->run_ns_per_event);
 	json_double(json, "tracer_cpu_seconds", report->tracer_cpu_seconds);
+	print_programs(json, report);
 	json_object_end(json);
 }
 
 int format_json(const struct report *report, FILE *out)
 {
 	static void (*const parts[])(struct json * json, const struct report *report) = {
-		print_domains, print_probes, print_packets, print_paths,
-		print_losses,  print_flows,  print_cpus,    print_overhead,
+		print_domains, print_probes, print_packets, print_paths,    print_losses,
+		print_flows,   print_cpus,   print_ledger,  print_overhead,
 	};
 	struct json json;
 

@@ -11,6 +11,7 @@
 #define LOSSES_SHOWN  20
 #define FLOWS_SHOWN   10
 #define SINGLES_SHOWN 3
+#define LEDGER_SHOWN  20
 
 static const char *plural(uint64_t count)
 {
@@ -288,6 +289,83 @@ static int print_probes(const struct report *report, FILE *out)
 	return grid_print(&grid, out);
 }
 
+/* The first event of all; 0 if there is none. */
+static uint64_t begin_of_trace(const struct report *report)
+{
+	uint64_t begin_ns = 0;
+
+	for (size_t i = 0; i < report->ndomains; i++) {
+		const struct domain_report *row = &report->domains[i];
+
+		if (row->events && (!begin_ns || row->first_ns < begin_ns))
+			begin_ns = row->first_ns;
+	}
+	return begin_ns;
+}
+
+static void since_cell(struct grid *grid, uint64_t time_ns, uint64_t begin_ns)
+{
+	char text[UNITS_MAX];
+
+	grid_cell(grid, time_ns > begin_ns ? units_duration(text, time_ns - begin_ns) : "start");
+}
+
+static int print_ledger(const struct report *report, FILE *out)
+{
+	static const char *const head[] = {"probe", "cpu", "cause", "events", "from", "to", NULL};
+	size_t shown = at_most(report->nledger, LEDGER_SHOWN);
+	uint64_t begin_ns = begin_of_trace(report);
+	struct grid grid;
+	int err;
+
+	if (!report->nledger)
+		return 0;
+	fputs("\nnot kept by the tracer\n", out);
+	grid_begin(&grid, "lrlrrr");
+	grid_cells(&grid, head);
+	for (size_t i = 0; i < shown; i++) {
+		const struct ledger_report *row = &report->ledger[i];
+
+		if (row->probe == ANY_PROBE)
+			grid_format(&grid, "%s/any", report->domains[row->domain].domain->name);
+		else
+			grid_cell(&grid, report->probes[row->probe].name);
+		if (row->cpu == ANY_CPU)
+			grid_cell(&grid, "any");
+		else
+			grid_format(&grid, "%u", row->cpu);
+		grid_cell(&grid, loss_cause_name(row->cause));
+		grid_format(&grid, "%" PRIu64, row->count);
+		since_cell(&grid, row->first_ns, begin_ns);
+		since_cell(&grid, row->last_ns, begin_ns);
+	}
+	err = grid_print(&grid, out);
+	print_more(out, report->nledger, shown, "row");
+	return err;
+}
+
+static int print_programs(const struct report *report, FILE *out)
+{
+	static const char *const head[] = {"program", "runs", "time", "ns per run", NULL};
+	struct grid grid;
+
+	if (!report->nprograms)
+		return 0;
+	fputs("\nprograms\n", out);
+	grid_begin(&grid, "lrrr");
+	grid_cells(&grid, head);
+	for (size_t i = 0; i < report->nprograms; i++) {
+		const struct program_report *row = &report->programs[i];
+
+		grid_format(&grid, "%s/%s", report->domains[row->domain].domain->name,
+			    cost_program_name(row->program));
+		grid_format(&grid, "%" PRIu64, row->runs);
+		grid_format(&grid, "%.3f s", (double)row->run_ns / 1e9);
+		grid_format(&grid, "%.1f", (double)row->run_ns / (double)row->runs);
+	}
+	return grid_print(&grid, out);
+}
+
 static int print_totals(const struct report *report, FILE *out)
 {
 	fprintf(out,
@@ -304,7 +382,8 @@ static int print_totals(const struct report *report, FILE *out)
 int format_text(const struct report *report, FILE *out)
 {
 	static int (*const parts[])(const struct report *report, FILE *out) = {
-		print_domains, print_paths, print_losses, print_flows, print_probes, print_totals,
+		print_domains, print_paths,  print_losses,   print_flows,
+		print_probes,  print_ledger, print_programs, print_totals,
 	};
 	int err = 0;
 

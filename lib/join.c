@@ -160,6 +160,7 @@ static int journey_see(struct journey *journey, const struct vnt_event *event, u
 	sightings[count].time_ns = time_ns;
 	sightings[count].probe = event->probe;
 	sightings[count].cpu = event->cpu;
+	sightings[count].data = event->flags & VNT_PACKET_TCP_DATA ? event->payload : 0;
 	journey->count++;
 	return 0;
 }

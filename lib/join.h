@@ -20,7 +20,7 @@ struct sighting {
 	uint64_t time_ns;
 	uint16_t probe;
 	uint16_t cpu;
-	uint32_t pad;
+	uint32_t data; /* bytes of TCP data, 0 in any other packet */
 };
 
 struct journey {

@@ -105,6 +105,12 @@ void json_uint(struct json *json, const char *key, uint64_t value)
 	fprintf(json->out, "%" PRIu64, value);
 }
 
+void json_null(struct json *json, const char *key)
+{
+	json_value(json, key);
+	fputs("null", json->out);
+}
+
 void json_bool(struct json *json, const char *key, int value)
 {
 	json_value(json, key);

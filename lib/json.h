@@ -29,6 +29,7 @@ void json_array_end(struct json *json);
 void json_string(struct json *json, const char *key, const char *text);
 void json_int(struct json *json, const char *key, int64_t value);
 void json_uint(struct json *json, const char *key, uint64_t value);
+void json_null(struct json *json, const char *key);
 void json_bool(struct json *json, const char *key, int value);
 
 /* The shortest text that reads back as the same number; null if it is not finite. */

@@ -63,23 +63,23 @@ static const struct variant *flow_owner(const struct flows *flows, const struct 
 	return owner;
 }
 
-static uint64_t watch_count(const struct watch *watch, const struct epochs *epochs,
-			    uint32_t sighting, uint16_t probe)
+static uint64_t watch_count(const struct watch *watch, const struct stats *stats, uint32_t sighting,
+			    uint16_t probe)
 {
-	return sighting >= watch->begin && sighting < watch->end &&
-			       epochs_observed(epochs, probe, watch->from, watch->until)
-		       ? watch->count
-		       : 0;
+	if (sighting < watch->begin || sighting >= watch->end ||
+	    rates_blind(stats->rates, watch->blind, probe))
+		return 0;
+	return epochs_observed(stats->epochs, probe, watch->from, watch->until) ? watch->count : 0;
 }
 
 /* Packets of the variant that the probe would have seen at the time of that sighting or later. */
-static uint64_t variant_watched(const struct variant *variant, const struct epochs *epochs,
+static uint64_t variant_watched(const struct variant *variant, const struct stats *stats,
 				uint32_t sighting, uint16_t probe)
 {
-	uint64_t count = watch_count(&variant->watch, epochs, sighting, probe);
+	uint64_t count = watch_count(&variant->watch, stats, sighting, probe);
 
 	for (size_t i = 0; i < variant->nwatches; i++)
-		count += watch_count(&variant->watches[i], epochs, sighting, probe);
+		count += watch_count(&variant->watches[i], stats, sighting, probe);
 	return count;
 }
 
@@ -91,9 +91,31 @@ static struct passage loss_passage(const struct loss *loss, const struct variant
 		return (struct passage){0, 0};
 	if (loss->sightings[to] != NOT_SEEN)
 		return (struct passage){variant->count, variant->count};
-	return (struct passage){variant_watched(variant, loss->stats->epochs, loss->sightings[from],
-						loss->probes[to]),
-				0};
+	return (struct passage){
+		variant_watched(variant, loss->stats, loss->sightings[from], loss->probes[to]), 0};
+}
+
+/* Packets that were seen at all probes of the whole, of `length`, but those that were blind to them. */
+static uint64_t watch_complete(const struct watch *watch, const struct loss *loss, size_t length)
+{
+	if (watch->begin) /* a packet has one watch that begins with its first sighting */
+		return 0;
+	for (size_t i = 0; i < length; i++) {
+		if (loss->sightings[i] == NOT_SEEN &&
+		    !rates_blind(loss->stats->rates, watch->blind, loss->probes[i]))
+			return 0;
+	}
+	return watch->count;
+}
+
+static void loss_complete(struct loss *loss, const struct variant *variant, size_t length)
+{
+	uint64_t complete = watch_complete(&variant->watch, loss, length);
+
+	for (size_t i = 0; i < variant->nwatches; i++)
+		complete += watch_complete(&variant->watches[i], loss, length);
+	loss->complete += complete;
+	loss->partial += variant->count - complete;
 }
 
 static void loss_variant(struct loss *loss, const struct variant *owner,
@@ -109,6 +131,7 @@ static void loss_variant(struct loss *loss, const struct variant *owner,
 	for (size_t i = 0, k = 0; i < length; i++)
 		loss->sightings[i] = k < seen && loss->scratch[k] == loss->probes[i] ? k++
 										     : NOT_SEEN;
+	loss_complete(loss, variant, length);
 
 	for (size_t i = 1; i < length; i++) {
 		uint64_t key = pair_key(loss->probes[i - 1], loss->probes[i]);
@@ -164,6 +187,8 @@ void loss_take(struct loss *loss, struct report *report)
 		loss_ratios(row, probe_missed(loss->stats, row->from),
 			    probe_missed(loss->stats, row->to));
 	}
+	report->complete = loss->complete;
+	report->partial = loss->partial;
 	report->losses = loss->rows;
 	report->nlosses = loss->count;
 	loss->rows = NULL;

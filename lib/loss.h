@@ -2,7 +2,8 @@
 /*
  * loss.h - packets that were seen at one probe of a path, but not at the next (RFC 7680).
  *
- * A packet that was not seen because nobody was looking is not lost: it does not count as sent.
+ * A packet that was not seen because nobody was looking is not lost: it does not count as sent. Nor
+ * does one that the probe would have left out because it samples.
  */
 #ifndef VNT_LOSS_H
 #define VNT_LOSS_H
@@ -20,6 +21,8 @@ struct loss {
 	struct loss_report *rows;
 	size_t count;
 	size_t room;
+	uint64_t complete; /* packets that were seen at all probes of their full path */
+	uint64_t partial;
 	struct map by_pair; /* both probes -> rows */
 	/* Of the full path at hand: its probes, and which sighting of the variant is at each. */
 	uint16_t *probes;

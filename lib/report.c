@@ -15,5 +15,7 @@ void report_release(struct report *report)
 	free(report->losses);
 	free(report->flows);
 	free(report->cpus);
+	free(report->ledger);
+	free(report->programs);
 	*report = (struct report){0};
 }

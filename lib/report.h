@@ -26,7 +26,8 @@ struct latency {
 struct domain_report {
 	const struct domain *domain;
 	uint64_t events;
-	uint64_t lost;
+	uint64_t lost; /* by the tracer */
+	uint64_t sampled_out;
 	uint64_t first_ns;
 	uint64_t last_ns;
 };
@@ -36,10 +37,11 @@ struct probe_report {
 	uint16_t domain;
 	uint64_t events;
 	uint64_t packets; /* distinct packets */
-	uint64_t bytes;
+	uint64_t bytes;   /* this and the rates: with what was sampled out */
 	double throughput_bps;
 	double packet_rate;
-	uint64_t lost;
+	uint64_t lost; /* by the tracer */
+	uint64_t sampled_out;
 };
 
 struct hop_report {
@@ -72,8 +74,8 @@ struct loss_report {
 struct flow_report {
 	struct vnt_flow flow;
 	uint64_t hash;
-	bool known; /* the 5-tuple is known; else only the hash */
-	uint64_t packets;
+	bool known;       /* the 5-tuple is known; else only the hash */
+	uint64_t packets; /* this, bytes and throughput: with an estimate of what was sampled out */
 	uint64_t bytes;
 	double throughput_bps;
 	double loss_ratio;
@@ -84,6 +86,25 @@ struct cpu_report {
 	uint16_t probe;
 	uint16_t cpu;
 	uint64_t events;
+};
+
+/* Events that the tracer did not keep. */
+struct ledger_report {
+	uint16_t domain;
+	uint16_t probe; /* or ANY_PROBE */
+	uint16_t cpu;   /* or ANY_CPU */
+	uint16_t cause; /* enum loss_cause */
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint64_t count;
+};
+
+/* What one BPF program cost. */
+struct program_report {
+	uint16_t domain;
+	uint64_t program; /* enum cost_program, or one of a newer version */
+	uint64_t runs;
+	uint64_t run_ns;
 };
 
 struct report {
@@ -100,6 +121,10 @@ struct report {
 	size_t nflows;
 	struct cpu_report *cpus;
 	size_t ncpus;
+	struct ledger_report *ledger;
+	size_t nledger;
+	struct program_report *programs; /* none unless measured */
+	size_t nprograms;
 	uint64_t overhead_events;
 	double run_ns_per_event; /* of the programs, runs that record nothing included; 0 unless measured */
 	double tracer_cpu_seconds;

@@ -109,10 +109,37 @@ static size_t stats_pass(const struct stats *stats, const struct flow *flow,
 	return paths[whole].length;
 }
 
-static int stats_packet(struct stats *stats, uint32_t flow, uint32_t length,
+/* The packet counts for those that sampling left out. */
+static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey *journey,
 			const struct sighting *seen, size_t n)
 {
-	uint64_t last_ns = seen[n - 1].time_ns, watched_ns;
+	struct weight weight;
+
+	rates_weigh(stats->rates, journey, seen, n, &weight);
+	flows_weigh(&stats->flows, flow, &weight, journey->length);
+}
+
+/* Puts the packet to the paths, unless it is not known of any probe that all like it are seen. */
+static int stats_judge(struct stats *stats, uint32_t flow, const struct journey *journey,
+		       const struct sighting *seen, size_t n)
+{
+	struct judged judged = {seen, n, NOT_BLIND};
+	uint64_t watched_ns;
+
+	if (rates_sampling(stats->rates))
+		rates_judge(stats->rates, journey, seen, n, &judged);
+	if (!judged.n)
+		return 0;
+	/* Whoever observed less than that longer might have seen the packet otherwise. */
+	watched_ns = add_saturated(seen[n - 1].time_ns, stats->longest_ns);
+	return flows_journey(&stats->flows, flow, &judged, stats->epochs,
+			     watched_ns ? epochs_until(stats->epochs, watched_ns - 1) : 0);
+}
+
+static int stats_packet(struct stats *stats, uint32_t flow, const struct journey *journey,
+			const struct sighting *seen, size_t n)
+{
+	uint64_t last_ns = seen[n - 1].time_ns;
 	bool twice = false;
 
 	stats->observed++;
@@ -126,17 +153,24 @@ static int stats_packet(struct stats *stats, uint32_t flow, uint32_t length,
 			probe->packets++;
 		}
 	}
-	flows_count(&stats->flows, flow, length, seen, n);
+	flows_count(&stats->flows, flow, journey->length, seen, n);
 	if (last_ns - seen[0].time_ns > stats->longest_ns)
 		stats->longest_ns = last_ns - seen[0].time_ns;
-	if (twice) {
-		stats->ambiguous++;
-		return 0;
-	}
-	/* Whoever observed less than that longer might have seen the packet otherwise. */
-	watched_ns = add_saturated(last_ns, stats->longest_ns);
-	return flows_journey(&stats->flows, flow, seen, n, stats->epochs,
-			     watched_ns ? epochs_until(stats->epochs, watched_ns - 1) : 0);
+	if (rates_sampling(stats->rates))
+		stats_weigh(stats, flow, journey, seen, n);
+	if (!twice)
+		return stats_judge(stats, flow, journey, seen, n);
+	stats->ambiguous++;
+	return 0;
+}
+
+/* A packet first seen then may have come by anywhere before and after. */
+static int stats_window(struct stats *stats, uint64_t time_ns)
+{
+	uint64_t horizon_ns = stats->horizon_ns;
+
+	return rates_move(stats->rates, time_ns > horizon_ns ? time_ns - horizon_ns : 0,
+			  add_saturated(time_ns, horizon_ns));
 }
 
 static int stats_journey(void *context, const struct journey *journey)
@@ -149,9 +183,11 @@ static int stats_journey(void *context, const struct journey *journey)
 
 	if (flow == MAP_NONE)
 		return -ENOMEM;
+	if (rates_sampling(stats->rates))
+		err = stats_window(stats, seen->time_ns);
 	pass = stats_pass(stats, &stats->flows.flows[flow], seen, journey->count);
 	for (size_t at = 0; at < journey->count && !err; at += pass)
-		err = stats_packet(stats, flow, journey->length, seen + at, pass);
+		err = stats_packet(stats, flow, journey, seen + at, pass);
 	return err;
 }
 
@@ -164,32 +200,64 @@ static int stats_flows(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
+static void stats_sampled_out(struct stats *stats, const struct loss_row *row)
+{
+	struct domain_count *domain = &stats->domains[row->domain];
+	struct probe_count *probe;
+
+	domain->sampled_out = add_saturated(domain->sampled_out, row->count);
+	if (row->probe == ANY_PROBE || !row->count)
+		return;
+	probe = &stats->probes[row->probe];
+	if (!probe->sampled_out || row->first_ns < probe->sampled_first_ns)
+		probe->sampled_first_ns = row->first_ns;
+	if (row->last_ns > probe->sampled_last_ns)
+		probe->sampled_last_ns = row->last_ns;
+	probe->sampled_out = add_saturated(probe->sampled_out, row->count);
+	probe->sampled_out_bytes = add_saturated(probe->sampled_out_bytes, row->bytes);
+}
+
+static void stats_missed(struct stats *stats, const struct loss_row *row)
+{
+	struct domain_count *domain = &stats->domains[row->domain];
+	uint64_t *missed = row->probe == ANY_PROBE ? &domain->missed_somewhere
+						   : &stats->probes[row->probe].missed;
+
+	*missed = add_saturated(*missed, row->count);
+	domain->missed = add_saturated(domain->missed, row->count);
+}
+
 static int stats_losses(struct stats *stats, const struct batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++) {
-		const struct loss_row *row = &batch->losses[i];
-		struct domain_count *domain = &stats->domains[row->domain];
-		uint64_t *missed = row->probe == ANY_PROBE ? &domain->missed_somewhere
-							   : &stats->probes[row->probe].missed;
+	int err = 0;
 
-		*missed = add_saturated(*missed, row->count);
-		domain->missed = add_saturated(domain->missed, row->count);
+	for (size_t i = 0; i < batch->count && !err; i++) {
+		const struct loss_row *row = &batch->losses[i];
+
+		if (row->cause == LOSS_SAMPLED)
+			stats_sampled_out(stats, row);
+		else
+			stats_missed(stats, row);
+		err = ledger_add(&stats->ledger, row);
 	}
-	return 0;
+	return err;
 }
 
 static int stats_epochs(struct stats *stats, const struct batch *batch)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < batch->count && !err; i++)
+	for (size_t i = 0; i < batch->count && !err; i++) {
 		err = epochs_probe(stats->epochs, &batch->epochs[i]);
+		if (!err)
+			err = rates_add(stats->rates, &batch->epochs[i]);
+	}
 	return err;
 }
 
 static int stats_cost(struct stats *stats, const struct cost_row *row)
 {
-	uint64_t key = map_hash(map_hash(0, row->recording), row->domain);
+	uint64_t key = map_hash(map_hash(map_hash(0, row->recording), row->domain), row->program);
 	uint32_t index = map_find(&stats->by_recording, key);
 	int err;
 
@@ -236,6 +304,7 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 	if (!s)
 		return -ENOMEM;
 	s->info = info;
+	s->horizon_ns = horizon_ns;
 	s->names = calloc(info->nprobes + 1, sizeof(*s->names));
 	s->probes = calloc(info->nprobes + 1, sizeof(*s->probes));
 	s->domains = calloc(info->ndomains + 1, sizeof(*s->domains));
@@ -245,6 +314,8 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 		snprintf(s->names[i], sizeof(s->names[i]), "%s/%s",
 			 info->domains[info->probes[i].domain].name, info->probes[i].name);
 	err = epochs_open(&s->epochs, info);
+	if (!err)
+		err = rates_open(&s->rates, info->nprobes);
 	if (!err)
 		err = join_open(&s->join, horizon_ns, stats_journey, s);
 out:
@@ -261,6 +332,8 @@ void stats_close(struct stats *stats)
 		return;
 	join_close(stats->join);
 	epochs_close(stats->epochs);
+	rates_close(stats->rates);
+	ledger_release(&stats->ledger);
 	flows_release(&stats->flows);
 	map_release(&stats->by_cpu);
 	map_release(&stats->by_recording);

@@ -4,6 +4,7 @@
 #define VNT_STATS_PRIVATE_H
 
 #include "flows.h"
+#include "ledger.h"
 #include "stats.h"
 
 #define FULL_NAME_MAX (sizeof(((struct domain *)0)->name) + sizeof(((struct probe *)0)->name))
@@ -17,11 +18,17 @@ struct probe_count {
 	uint64_t last_ns;
 	uint64_t missed;  /* by the tracer itself, as the ledger says of this probe */
 	uint32_t cpu_row; /* where its last event was counted */
+	/* Of the ledger too: events left out on purpose, and when. */
+	uint64_t sampled_out;
+	uint64_t sampled_out_bytes;
+	uint64_t sampled_first_ns;
+	uint64_t sampled_last_ns;
 };
 
 struct domain_count {
 	bool seen;
-	uint64_t missed;           /* all ledger rows of the domain */
+	uint64_t missed;           /* all ledger rows of the domain, but for */
+	uint64_t sampled_out;      /* these */
 	uint64_t missed_somewhere; /* those that name no probe */
 };
 
@@ -37,10 +44,13 @@ struct stats {
 	struct cost_row *costs;
 	size_t ncosts;
 	size_t costs_room;
-	struct map by_recording; /* hash of domain and recording -> costs */
+	struct map by_recording; /* hash of domain, recording and program -> costs */
+	struct ledger ledger;
 	struct join *join;
 	struct epochs *epochs;
+	struct rates *rates;
 	struct flows flows;
+	uint64_t horizon_ns;
 	uint64_t longest_ns; /* journey so far */
 	uint64_t observed;
 	uint64_t ambiguous;

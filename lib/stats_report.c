@@ -34,6 +34,7 @@ static int report_domains(const struct stats *stats, struct report *report)
 	for (size_t i = 0; i < info->ndomains; i++) {
 		report->domains[i].domain = &info->domains[i];
 		report->domains[i].lost = stats->domains[i].missed;
+		report->domains[i].sampled_out = stats->domains[i].sampled_out;
 	}
 	for (size_t i = 0; i < info->nprobes; i++) {
 		const struct probe_count *probe = &stats->probes[i];
@@ -48,6 +49,23 @@ static int report_domains(const struct stats *stats, struct report *report)
 		row->events += probe->events;
 	}
 	return 0;
+}
+
+/* Rates are over the time in which anything was seen or sampled out. */
+static void report_probe_rates(const struct probe_count *probe, struct probe_report *row)
+{
+	uint64_t first_ns = probe->first_ns, last_ns = probe->last_ns;
+	double unseen = (double)probe->sampled_out;
+
+	/* Events that were sampled out are to packets as those that are there. */
+	if (probe->events)
+		unseen *= (double)probe->packets / (double)probe->events;
+	if (probe->sampled_out && (!probe->events || probe->sampled_first_ns < first_ns))
+		first_ns = probe->sampled_first_ns;
+	if (probe->sampled_last_ns > last_ns)
+		last_ns = probe->sampled_last_ns;
+	row->throughput_bps = per_second(8.0 * (double)row->bytes, first_ns, last_ns);
+	row->packet_rate = per_second((double)probe->packets + unseen, first_ns, last_ns);
 }
 
 static int report_probes(const struct stats *stats, struct report *report)
@@ -66,13 +84,11 @@ static int report_probes(const struct stats *stats, struct report *report)
 			.domain = info->probes[i].domain,
 			.events = probe->events,
 			.packets = probe->packets,
-			.bytes = probe->bytes,
-			.throughput_bps = per_second(8.0 * (double)probe->bytes, probe->first_ns,
-						     probe->last_ns),
-			.packet_rate =
-				per_second((double)probe->packets, probe->first_ns, probe->last_ns),
+			.bytes = probe->bytes + probe->sampled_out_bytes,
 			.lost = probe->missed,
+			.sampled_out = probe->sampled_out,
 		};
+		report_probe_rates(probe, &report->probes[i]);
 	}
 	return 0;
 }
@@ -96,6 +112,44 @@ static int report_cpus(const struct stats *stats, struct report *report)
 	return 0;
 }
 
+static int compare_programs(const void *left, const void *right)
+{
+	const struct program_report *a = left, *b = right;
+
+	if (a->domain != b->domain)
+		return a->domain - b->domain;
+	return (a->program > b->program) - (a->program < b->program);
+}
+
+/* One row for each program of a domain, over all its recordings. */
+static int report_programs(const struct stats *stats, struct report *report)
+{
+	struct program_report *rows = calloc(stats->ncosts + 1, sizeof(*rows));
+	size_t count = 0, kept = 0;
+
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < stats->ncosts; i++) {
+		const struct cost_row *cost = &stats->costs[i];
+
+		if (cost->program != PROGRAM_ALL && cost->runs)
+			rows[count++] = (struct program_report){cost->domain, cost->program,
+								cost->runs, cost->run_ns};
+	}
+	qsort(rows, count, sizeof(*rows), compare_programs);
+	for (size_t i = 0; i < count; i++) {
+		if (kept && !compare_programs(&rows[kept - 1], &rows[i])) {
+			rows[kept - 1].runs += rows[i].runs;
+			rows[kept - 1].run_ns += rows[i].run_ns;
+		} else {
+			rows[kept++] = rows[i];
+		}
+	}
+	report->programs = rows;
+	report->nprograms = kept;
+	return 0;
+}
+
 static void report_overhead(const struct stats *stats, struct report *report)
 {
 	double run_ns = 0, cpu_ns = 0;
@@ -103,6 +157,8 @@ static void report_overhead(const struct stats *stats, struct report *report)
 	for (size_t i = 0; i < stats->ncosts; i++) {
 		const struct cost_row *cost = &stats->costs[i];
 
+		if (cost->program != PROGRAM_ALL)
+			continue;
 		report->overhead_events += cost->events;
 		run_ns += (double)cost->run_ns;
 		cpu_ns += (double)cost->tracer_cpu_ns;
@@ -207,7 +263,6 @@ static int report_paths(const struct stats *stats, struct report *report)
 	for (size_t i = 0; i < stats->flows.nvariants && !err; i++) {
 		struct variant *variant = &stats->flows.variants[i];
 
-		*(variant->full ? &report->complete : &report->partial) += variant->count;
 		if (variant->full)
 			err = sums_add(&sums, variant);
 	}
@@ -248,6 +303,39 @@ static void report_flow_latency(const struct stats *stats, const struct flow *fl
 	latency->bound_ns = latency_bound(stats->info, paths[first].probe, paths[most->path].probe);
 }
 
+/*
+ * From the flow's first packet to its last one. A sample begins and ends within: on average as many
+ * units were left out before its first one, and behind its last one, as each of them stands for.
+ */
+static double flow_span_ns(const struct flow *flow)
+{
+	double span = (double)(flow->last_ns - flow->first_ns);
+	double ends = flow->first_units + flow->last_units;
+
+	if (!(flow->unseen_packets > 0))
+		return span;
+	return flow->units > ends / 2 ? span * (1 + (ends - 2) / (flow->units - ends / 2)) : 0;
+}
+
+static uint64_t add_estimate(uint64_t count, double estimate)
+{
+	double sum = (double)count + estimate;
+
+	if (!(estimate > 0))
+		return count;
+	return sum < (double)UINT64_MAX ? (uint64_t)(sum + 0.5) : UINT64_MAX;
+}
+
+static void report_flow_totals(const struct flow *flow, struct flow_report *row)
+{
+	double span_ns = flow_span_ns(flow);
+
+	row->packets = add_estimate(flow->packets, flow->unseen_packets);
+	row->bytes = add_estimate(flow->bytes, flow->unseen_bytes);
+	row->throughput_bps =
+		span_ns > 0 ? 8e9 * ((double)flow->bytes + flow->unseen_bytes) / span_ns : 0;
+}
+
 static int compare_flows(const void *left, const void *right)
 {
 	const struct flow_report *a = left, *b = right;
@@ -257,7 +345,8 @@ static int compare_flows(const void *left, const void *right)
 	return (a->hash > b->hash) - (a->hash < b->hash);
 }
 
-/* Also adds up the losses, which belong to flows and are reported by probes. */
+/* Also adds up the losses, which belong to flows and are reported by probes, and which packets are
+ * complete. */
 static int report_flows(const struct stats *stats, struct report *report)
 {
 	struct loss loss;
@@ -280,10 +369,7 @@ static int report_flows(const struct stats *stats, struct report *report)
 		row->flow = flow->tuple;
 		row->hash = flow->hash;
 		row->known = flow->known;
-		row->packets = flow->packets;
-		row->bytes = flow->bytes;
-		row->throughput_bps =
-			per_second(8.0 * (double)flow->bytes, flow->first_ns, flow->last_ns);
+		report_flow_totals(flow, row);
 		row->loss_ratio =
 			ends.sent ? (double)(ends.sent - ends.received) / (double)ends.sent : 0;
 		report_flow_latency(stats, flow, &row->latency);
@@ -298,16 +384,19 @@ static int report_flows(const struct stats *stats, struct report *report)
 int stats_report(struct stats *stats, struct report *report)
 {
 	static int (*const parts[])(const struct stats *stats, struct report *report) = {
-		report_domains, report_probes, report_cpus, report_paths, report_flows,
+		report_domains, report_probes, report_cpus,
+		report_paths,   report_flows,  report_programs,
 	};
 	int err = join_flush(stats->join);
 
 	*report = (struct report){0};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
 		err = parts[i](stats, report);
-	if (!err)
-		report_overhead(stats, report);
-	else
+	if (err) {
 		report_release(report);
-	return err;
+		return err;
+	}
+	report_overhead(stats, report);
+	ledger_take(&stats->ledger, report);
+	return 0;
 }

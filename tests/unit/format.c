@@ -89,6 +89,8 @@ struct sample {
 	struct loss_report loss;
 	struct flow_report flows[3];
 	struct cpu_report cpu;
+	struct ledger_report ledger[2];
+	struct program_report programs[2];
 	struct report report;
 };
 
@@ -100,14 +102,18 @@ static void make_sample(struct sample *s)
 		.domains =
 			{{"h1", "node1", "6.1", "b-1", "tsc", 0, 0, {"reference", 0, 0, 0, 0}},
 			 {"h2", "node2", "6.12", "b-2", "tsc", 0, 0, {"realtime", -5, 1.5, -1, 3}}},
-		.domain_rows = {{&s->domains[0], 10, 1, 1000, 2000}, {&s->domains[1], 10, 0, 3, 4}},
-		.probes = {{"h1/dev:e:tx", 0, 10, 10, 1500, 12000, 10.5, 1},
-			   {"h2/dev:e:rx", 1, 10, 10, 1500, 0, 0, 0}},
+		.domain_rows = {{&s->domains[0], 10, 1, 90, 1000, 2000},
+				{&s->domains[1], 10, 0, 0, 2000, 4000}},
+		.probes = {{"h1/dev:e:tx", 0, 10, 10, 1500, 12000, 10.5, 1, 90},
+			   {"h2/dev:e:rx", 1, 10, 10, 1500, 0, 0, 0, 0}},
 		.path = {0, 1},
 		.single = {1},
 		.hop = {0, 1, true, 1, latency},
 		.loss = {0, 1, 10, 9, 1, 0.1, 0.05, 0.2},
 		.cpu = {1, 3, 10},
+		.ledger = {{0, 0, 3, LOSS_SAMPLED, 900, 2500, 90},
+			   {0, ANY_PROBE, ANY_CPU, LOSS_DAMAGED_FILE, 0, 13000, 1}},
+		.programs = {{0, PROGRAM_DEV_TX, 4, 410}, {1, 99, 1, 2500000000}},
 	};
 	s->hop.latency.bound_ns = CLOCK_UNBOUNDED;
 	s->paths[0] = (struct path_report){s->path, 2, 10, s->hop.latency, &s->hop};
@@ -141,6 +147,10 @@ static void make_sample(struct sample *s)
 		.nflows = 3,
 		.cpus = &s->cpu,
 		.ncpus = 1,
+		.ledger = s->ledger,
+		.nledger = 2,
+		.programs = s->programs,
+		.nprograms = 2,
 		.overhead_events = 20,
 		.run_ns_per_event = 110.5,
 		.tracer_cpu_seconds = 0.25,
@@ -166,15 +176,18 @@ Test(format, json_is_the_schema)
 		text,
 		"{\"schema\":\"vnettrace.report/1\",\"domains\":["
 		"{\"name\":\"h1\",\"hostname\":\"node1\",\"boot_id\":\"b-1\",\"kernel\":\"6.1\","
-		"\"events\":10,\"lost\":1,\"first_ns\":1000,\"last_ns\":2000,\"clock\":"
+		"\"events\":10,\"lost\":1,\"sampled_out\":90,\"first_ns\":1000,\"last_ns\":2000,\"clock\":"
 		"{\"method\":\"reference\",\"offset_ns\":0,\"drift_ppm\":0,\"bound_ns\":0,\"rejected\":0}},"
 		"{\"name\":\"h2\",\"hostname\":\"node2\",\"boot_id\":\"b-2\",\"kernel\":\"6.12\","
-		"\"events\":10,\"lost\":0,\"first_ns\":3,\"last_ns\":4,\"clock\":{\"method\":\"realtime\","
+		"\"events\":10,\"lost\":0,\"sampled_out\":0,\"first_ns\":2000,\"last_ns\":4000,"
+		"\"clock\":{\"method\":\"realtime\","
 		"\"offset_ns\":-5,\"drift_ppm\":1.5,\"bound_ns\":\"unbounded\",\"rejected\":3}}],"
 		"\"probes\":[{\"name\":\"h1/dev:e:tx\",\"domain\":\"h1\",\"events\":10,\"packets\":10,"
-		"\"bytes\":1500,\"throughput_bps\":12000,\"packet_rate\":10.5,\"lost\":1},"
+		"\"bytes\":1500,\"throughput_bps\":12000,\"packet_rate\":10.5,\"lost\":1,"
+		"\"sampled_out\":90},"
 		"{\"name\":\"h2/dev:e:rx\",\"domain\":\"h2\",\"events\":10,\"packets\":10,"
-		"\"bytes\":1500,\"throughput_bps\":0,\"packet_rate\":0,\"lost\":0}],"
+		"\"bytes\":1500,\"throughput_bps\":0,\"packet_rate\":0,\"lost\":0,"
+		"\"sampled_out\":0}],"
 		"\"packets\":{\"observed\":12,\"complete\":10,\"partial\":1,\"ambiguous\":1},"
 		"\"paths\":[{\"probes\":[\"h1/dev:e:tx\",\"h2/dev:e:rx\"],\"packets\":10,\"end_to_end\":" LATENCY(
 			"\"unbounded\"") ",\"hops\":[{\"from\":\"h1/dev:e:tx\",\"to\":\"h2/dev:e:rx\","
@@ -195,7 +208,14 @@ Test(format, json_is_the_schema)
 									       "\"bytes\":0,\"throughput_bps\":0,\"loss_ratio\":0,\"latency\":" NO_LATENCY
 									       "}],"
 									       "\"cpus\":[{\"domain\":\"h2\",\"probe\":\"h2/dev:e:rx\",\"cpu\":3,\"events\":10}],"
-									       "\"overhead\":{\"events\":20,\"run_ns_per_event\":110.5,\"tracer_cpu_seconds\":0.25}}\n");
+									       "\"ledger\":[{\"domain\":\"h1\",\"probe\":\"h1/dev:e:tx\",\"cpu\":3,"
+									       "\"cause\":\"sampled out\",\"first_ns\":900,\"last_ns\":2500,\"count\":90},"
+									       "{\"domain\":\"h1\",\"probe\":null,\"cpu\":null,\"cause\":\"damaged file\","
+									       "\"first_ns\":0,\"last_ns\":13000,\"count\":1}],"
+									       "\"overhead\":{\"events\":20,\"run_ns_per_event\":110.5,\"tracer_cpu_seconds\":0.25,"
+									       "\"programs\":[{\"domain\":\"h1\",\"program\":\"dev:tx\",\"runs\":4,\"run_ns\":410,"
+									       "\"ns_per_run\":102.5},{\"domain\":\"h2\",\"program\":\"other\",\"runs\":1,"
+									       "\"run_ns\":2500000000,\"ns_per_run\":2500000000}]}}\n");
 	free(text);
 }
 
@@ -205,10 +225,12 @@ Test(format, empty_report)
 	char *text = print("json", &report);
 
 	cr_assert_str_eq(
-		text, "{\"schema\":\"vnettrace.report/1\",\"domains\":[],\"probes\":[],"
-		      "\"packets\":{\"observed\":0,\"complete\":0,\"partial\":0,\"ambiguous\":0},"
-		      "\"paths\":[],\"loss\":[],\"flows\":[],\"cpus\":[],\"overhead\":"
-		      "{\"events\":0,\"run_ns_per_event\":0,\"tracer_cpu_seconds\":0}}\n");
+		text,
+		"{\"schema\":\"vnettrace.report/1\",\"domains\":[],\"probes\":[],"
+		"\"packets\":{\"observed\":0,\"complete\":0,\"partial\":0,\"ambiguous\":0},"
+		"\"paths\":[],\"loss\":[],\"flows\":[],\"cpus\":[],\"ledger\":[],\"overhead\":"
+		"{\"events\":0,\"run_ns_per_event\":0,\"tracer_cpu_seconds\":0,"
+		"\"programs\":[]}}\n");
 	free(text);
 	text = print("text", &report);
 	cr_assert_str_eq(text, "domains\n"
@@ -262,6 +284,16 @@ Test(format, text)
 		"  probe        events  packets     bytes    throughput  packet rate  lost\n"
 		"  h1/dev:e:tx      10       10  1.500 kB  12.00 kbit/s     10.50 /s     1\n"
 		"  h2/dev:e:rx      10       10  1.500 kB       0 bit/s         0 /s     0\n"
+		"\n"
+		"not kept by the tracer\n"
+		"  probe        cpu  cause         events   from        to\n"
+		"  h1/dev:e:tx    3  sampled out       90  start  1.500 us\n"
+		"  h1/any       any  damaged file       1  start  12.00 us\n"
+		"\n"
+		"programs\n"
+		"  program    runs     time    ns per run\n"
+		"  h1/dev:tx     4  0.000 s         102.5\n"
+		"  h2/other      1  2.500 s  2500000000.0\n"
 		"\n"
 		"packets   12 observed: 10 complete, 1 partial, 1 ambiguous\n"
 		"overhead  20 events, 110.5 ns each, 0.250 s of tracer CPU\n");

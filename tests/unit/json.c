@@ -40,6 +40,7 @@ Test(json, commas_and_nesting)
 	json_object_begin(json, NULL);
 	json_bool(json, "t", 1);
 	json_bool(json, "f", 0);
+	json_null(json, "n");
 	json_object_end(json);
 	json_array_begin(json, NULL);
 	json_string(json, NULL, "");
@@ -47,8 +48,10 @@ Test(json, commas_and_nesting)
 	json_array_end(json);
 	json_int(json, "last", 0);
 	json_object_end(json);
-	output_check(&output, "{\"empty\":[],\"none\":{},\"a\":[-9223372036854775808,"
-			      "18446744073709551615,{\"t\":true,\"f\":false},[\"\"]],\"last\":0}");
+	output_check(
+		&output,
+		"{\"empty\":[],\"none\":{},\"a\":[-9223372036854775808,"
+		"18446744073709551615,{\"t\":true,\"f\":false,\"n\":null},[\"\"]],\"last\":0}");
 }
 
 Test(json, escapes)
