@@ -71,6 +71,7 @@ struct world {
 	size_t nlosses;
 	struct sum all[PROBES]; /* what came by */
 	uint64_t first_ns[FLOWS], last_ns[FLOWS];
+	uint64_t probe_first_ns[PROBES], probe_last_ns[PROBES];
 	struct report report;
 	struct stats *stats;
 };

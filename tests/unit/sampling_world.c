@@ -80,6 +80,10 @@ static void come_by(struct world *world, struct packet *packet, uint16_t probe, 
 		.cpu = random_below(world, CPUS),
 	};
 
+	if (!world->all[probe].events || time_ns < world->probe_first_ns[probe])
+		world->probe_first_ns[probe] = time_ns;
+	if (time_ns > world->probe_last_ns[probe])
+		world->probe_last_ns[probe] = time_ns;
 	world->all[probe].events++;
 	world->all[probe].bytes += event.length;
 	if (vnt_sample_level(event.flow, event.key, payload, event.flags) >
@@ -126,7 +130,7 @@ static void make_packet(struct world *world, size_t i, uint32_t *sequences)
 {
 	size_t flow = random_below(world, FLOWS);
 	struct packet *packet = &world->packets[i];
-	uint64_t size = random_below(world, 20);
+	uint64_t size = random_below(world, 2);
 
 	*packet = (struct packet){.flow = flow, .key = vnt_mix(world->seed, i)};
 	packet->payload = 1 + random_below(world, size ? 1448 : 60000);
