@@ -46,15 +46,21 @@ void flows_count(struct flows *flows, uint32_t index, uint32_t length, const str
 	flow->bytes += length;
 }
 
-void flows_weigh(struct flows *flows, uint32_t index, double weight, uint32_t length, uint64_t unit)
+void flows_weigh(struct flows *flows, uint32_t index, const struct weight *weight, uint32_t length)
 {
 	struct flow *flow = &flows->flows[index];
 
-	flow->unseen_packets += weight - 1;
-	flow->unseen_bytes += (weight - 1) * length;
-	if (!flow->units || flow->unit != unit)
-		flow->units++;
-	flow->unit = unit;
+	flow->unseen_packets += weight->packets - 1;
+	flow->unseen_bytes += (weight->packets - 1) * length;
+	if (flow->units > 0 && flow->unit == weight->unit)
+		return;
+	if (!(flow->units > 0)) {
+		flow->units = (double)(flow->packets - 1); /* before anything was left out */
+		flow->first_units = flow->packets > 1 ? 1 : weight->units;
+	}
+	flow->units += weight->units;
+	flow->last_units = weight->units;
+	flow->unit = weight->unit;
 }
 
 /* Decides which variants of the flow are full, now that `added` is one of them. */

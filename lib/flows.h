@@ -46,11 +46,12 @@ struct flow {
 	uint64_t bytes;
 	uint64_t first_ns;
 	uint64_t last_ns;
-	/* Estimates of what was sampled out at all probes, and what the sample is made of: packets, but
-	 * of TCP data windows of sequence space. */
+	/* Where probes sample: estimates of what was left out, and the units that were not. */
 	double unseen_packets;
 	double unseen_bytes;
-	uint64_t units;
+	double units; /* that these stand for, and of them the first and the last one */
+	double first_units;
+	double last_units;
 	uint64_t unit;     /* the last one */
 	uint32_t variants; /* the newest, or NO_VARIANT */
 	uint32_t recent;   /* of the packet before */
@@ -82,8 +83,8 @@ uint32_t flows_find(struct flows *flows, uint64_t hash);
 void flows_count(struct flows *flows, uint32_t flow, uint32_t length, const struct sighting *seen,
 		 size_t n);
 
-/* The packet just counted stands for `weight` packets. */
-void flows_weigh(struct flows *flows, uint32_t flow, double weight, uint32_t length, uint64_t unit);
+/* The packet just counted stands for as many. */
+void flows_weigh(struct flows *flows, uint32_t flow, const struct weight *weight, uint32_t length);
 
 /* The journey of one packet, no probe twice, judged->n > 0. `until` as in struct watch. 0 or
  * -ENOMEM. */

@@ -176,31 +176,48 @@ static uint32_t rates_threshold(const struct rates *rates, const struct sighting
 	return threshold;
 }
 
-/* The probability that a probe of this threshold keeps the packet. */
-static double keep_probability(uint32_t threshold, uint64_t key, uint32_t data)
+static bool spans_two(uint64_t key, uint32_t data)
 {
-	double p = ((double)threshold + 1) / ((double)VNT_SAMPLE_ALL + 1);
 	uint32_t first = key, last = first + data - 1;
 
+	return data && first >> VNT_SAMPLE_WINDOW_LOG != last >> VNT_SAMPLE_WINDOW_LOG;
+}
+
+/* The probability that a packet is kept, `p` being that of a window or of a packet without any. */
+static double packet_probability(double p, uint64_t key, uint32_t data)
+{
 	if (data > VNT_SAMPLE_WINDOW)
 		return 1;
-	if (data && first >> VNT_SAMPLE_WINDOW_LOG != last >> VNT_SAMPLE_WINDOW_LOG)
-		return p * (2 - p);
-	return p;
+	return spans_two(key, data) ? p * (2 - p) : p;
+}
+
+/* Of two windows the one with the lower level: because of the other one alone it may not be here. */
+static uint64_t packet_unit(const struct journey *journey, uint32_t data)
+{
+	uint64_t flow = journey->flow, key = journey->key;
+	uint32_t window = (uint32_t)key >> VNT_SAMPLE_WINDOW_LOG;
+
+	if (!data)
+		return key;
+	return window + (vnt_sample_level(flow, key, data, VNT_PACKET_TCP_DATA) !=
+			 vnt_sample_level(flow, key, 1, VNT_PACKET_TCP_DATA));
 }
 
 /* Horvitz-Thompson: samples are nested, so it is in the trace because of where it was likeliest. */
-double rates_weight(const struct rates *rates, uint64_t key, const struct sighting *seen, size_t n)
+void rates_weigh(const struct rates *rates, const struct journey *journey,
+		 const struct sighting *seen, size_t n, struct weight *weight)
 {
-	double likeliest = 0;
+	double likeliest = 0, unit = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		double p = keep_probability(rates_threshold(rates, &seen[i]), key, seen[i].data);
+		double p = ((double)rates_threshold(rates, &seen[i]) + 1) /
+			   ((double)VNT_SAMPLE_ALL + 1);
+		double packet = packet_probability(p, journey->key, seen[i].data);
 
-		if (p > likeliest)
-			likeliest = p;
+		unit = p > unit ? p : unit;
+		likeliest = packet > likeliest ? packet : likeliest;
 	}
-	return 1 / likeliest;
+	*weight = (struct weight){1 / likeliest, 1 / unit, packet_unit(journey, seen[0].data)};
 }
 
 static uint32_t rates_set(const struct rates *rates, uint32_t level)

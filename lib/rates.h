@@ -23,6 +23,13 @@ struct judged {
 	uint32_t blind; /* set of the probes where it is not known */
 };
 
+/* What a packet in the trace stands for. */
+struct weight {
+	double packets; /* 1 where everything was kept */
+	double units;
+	uint64_t unit; /* what was sampled: the packet, or a window of sequence space of TCP data */
+};
+
 struct rates;
 
 int rates_open(struct rates **rates, size_t nprobes); /* 0 or -ENOMEM */
@@ -31,12 +38,12 @@ int rates_add(struct rates *rates, const struct epoch_row *row);
 /* Has any probe left out anything up to now? If not, there is nothing to ask. */
 bool rates_sampling(const struct rates *rates);
 
-/* The window that all that follows is about. It only moves on: an end before the last one's is the
- * last one's. 0 or -ENOMEM. */
+/* The window that all that follows is about. It only moves on. 0 or -ENOMEM. */
 int rates_move(struct rates *rates, uint64_t from_ns, uint64_t until_ns);
 
-/* Of how many packets this is the one in the trace, on average. All its sightings are in the window. */
-double rates_weight(const struct rates *rates, uint64_t key, const struct sighting *seen, size_t n);
+/* All sightings are in the window. */
+void rates_weigh(const struct rates *rates, const struct journey *journey,
+		 const struct sighting *seen, size_t n, struct weight *weight);
 
 /* No probe twice. judged->seen is `seen`, or lives until the next call. */
 void rates_judge(struct rates *rates, const struct journey *journey, const struct sighting *seen,

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "array.h"
-#include "sample.h"
 #include "stats.h"
 #include "stats_private.h"
 
@@ -110,21 +109,14 @@ static size_t stats_pass(const struct stats *stats, const struct flow *flow,
 	return paths[whole].length;
 }
 
-/* Counts for all the packets that sampling left out. */
-static int stats_weigh(struct stats *stats, uint32_t flow, const struct journey *journey,
-		       const struct sighting *seen, size_t n)
+/* The packet counts for those that sampling left out. */
+static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey *journey,
+			const struct sighting *seen, size_t n)
 {
-	const struct sighting *first = journey_sightings(journey);
-	/* TCP data is sampled by windows, and comes by many packets of each. */
-	uint64_t unit = seen[0].data ? (uint32_t)journey->key / VNT_SAMPLE_WINDOW : journey->key;
-	int err;
+	struct weight weight;
 
-	err = rates_move(stats->rates, first->time_ns,
-			 add_saturated(seen[0].time_ns, stats->longest_ns));
-	if (!err)
-		flows_weigh(&stats->flows, flow, rates_weight(stats->rates, journey->key, seen, n),
-			    journey->length, unit);
-	return err;
+	rates_weigh(stats->rates, journey, seen, n, &weight);
+	flows_weigh(&stats->flows, flow, &weight, journey->length);
 }
 
 /* Puts the packet to the paths, unless it is not known of any probe that all like it are seen. */
@@ -149,7 +141,6 @@ static int stats_packet(struct stats *stats, uint32_t flow, const struct journey
 {
 	uint64_t last_ns = seen[n - 1].time_ns;
 	bool twice = false;
-	int err = 0;
 
 	stats->observed++;
 	for (size_t i = 0; i < n; i++) {
@@ -166,12 +157,20 @@ static int stats_packet(struct stats *stats, uint32_t flow, const struct journey
 	if (last_ns - seen[0].time_ns > stats->longest_ns)
 		stats->longest_ns = last_ns - seen[0].time_ns;
 	if (rates_sampling(stats->rates))
-		err = stats_weigh(stats, flow, journey, seen, n);
-	if (twice)
-		stats->ambiguous++;
-	else if (!err)
-		err = stats_judge(stats, flow, journey, seen, n);
-	return err;
+		stats_weigh(stats, flow, journey, seen, n);
+	if (!twice)
+		return stats_judge(stats, flow, journey, seen, n);
+	stats->ambiguous++;
+	return 0;
+}
+
+/* A packet first seen then may have come by anywhere before and after. */
+static int stats_window(struct stats *stats, uint64_t time_ns)
+{
+	uint64_t horizon_ns = stats->horizon_ns;
+
+	return rates_move(stats->rates, time_ns > horizon_ns ? time_ns - horizon_ns : 0,
+			  add_saturated(time_ns, horizon_ns));
 }
 
 static int stats_journey(void *context, const struct journey *journey)
@@ -184,6 +183,8 @@ static int stats_journey(void *context, const struct journey *journey)
 
 	if (flow == MAP_NONE)
 		return -ENOMEM;
+	if (rates_sampling(stats->rates))
+		err = stats_window(stats, seen->time_ns);
 	pass = stats_pass(stats, &stats->flows.flows[flow], seen, journey->count);
 	for (size_t at = 0; at < journey->count && !err; at += pass)
 		err = stats_packet(stats, flow, journey, seen + at, pass);
@@ -303,6 +304,7 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 	if (!s)
 		return -ENOMEM;
 	s->info = info;
+	s->horizon_ns = horizon_ns;
 	s->names = calloc(info->nprobes + 1, sizeof(*s->names));
 	s->probes = calloc(info->nprobes + 1, sizeof(*s->probes));
 	s->domains = calloc(info->ndomains + 1, sizeof(*s->domains));

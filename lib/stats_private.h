@@ -50,6 +50,7 @@ struct stats {
 	struct epochs *epochs;
 	struct rates *rates;
 	struct flows flows;
+	uint64_t horizon_ns;
 	uint64_t longest_ns; /* journey so far */
 	uint64_t observed;
 	uint64_t ambiguous;

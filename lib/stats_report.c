@@ -305,16 +305,16 @@ static void report_flow_latency(const struct stats *stats, const struct flow *fl
 
 /*
  * From the flow's first packet to its last one. A sample begins and ends within: on average as many
- * units were left out before its first and behind its last one as between two of them.
+ * units were left out before its first one, and behind its last one, as each of them stands for.
  */
 static double flow_span_ns(const struct flow *flow)
 {
 	double span = (double)(flow->last_ns - flow->first_ns);
-	double unseen = flow->unseen_packets / ((double)flow->packets + flow->unseen_packets);
+	double ends = flow->first_units + flow->last_units;
 
-	if (!flow->units)
+	if (!(flow->unseen_packets > 0))
 		return span;
-	return flow->units > 1 ? span * (1 + 2 * unseen / (double)(flow->units - 1)) : 0;
+	return flow->units > ends / 2 ? span * (1 + (ends - 2) / (flow->units - ends / 2)) : 0;
 }
 
 static uint64_t add_estimate(uint64_t count, double estimate)

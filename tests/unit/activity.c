@@ -61,6 +61,44 @@ Test(activity, a_trace_that_ended_well_needs_nothing)
 	activity_release(&activity);
 }
 
+/* Probe 2 samples: behind damage its rate may be another one. */
+Test(activity, a_probe_that_samples_stays_paused_behind_damage)
+{
+	const struct loss_row damaged = {500, 700, 3, 0, ANY_PROBE, 0, LOSS_DAMAGED_FILE};
+	const struct epoch_row samples = {450, 2, 1, 7}, again = {800, 2, 1, 9};
+
+	note(BATCH_EPOCHS, &samples, 1);
+	note(BATCH_LOSSES, &damaged, 1);
+	check_made(500, 0);
+	cr_assert(activity_next(&activity, &made));
+	cr_assert_eq(made.count, 1);
+	cr_assert_eq(made.epochs[0].probe, 0);
+	cr_assert_eq(made.epochs[0].active, 1);
+	cr_assert(!activity_next(&activity, &made));
+	note(BATCH_EPOCHS, &again, 1);
+	activity_end(&activity);
+	check_made(800, 0);
+	activity_release(&activity);
+}
+
+Test(activity, damage_without_missing_events_pauses_those_that_sample)
+{
+	const struct epoch_row samples = {450, 2, 1, 7};
+
+	activity_gap(&activity);
+	cr_assert(!activity_next(&activity, &made), "none of them does");
+	note(BATCH_EPOCHS, &samples, 1);
+	activity_gap(&activity);
+	cr_assert(activity_next(&activity, &made));
+	cr_assert_eq(made.count, 1);
+	cr_assert_eq(made.epochs[0].probe, 2);
+	cr_assert_eq(made.epochs[0].time_ns, 500);
+	cr_assert_eq(made.epochs[0].active, 0);
+	activity_gap(&activity);
+	cr_assert(!activity_next(&activity, &made), "it has ended already");
+	activity_release(&activity);
+}
+
 Test(activity, a_damaged_range_is_a_pause)
 {
 	const struct loss_row full = {500, 600, 3, 0, 0, 0, LOSS_RING_FULL};
