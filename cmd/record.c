@@ -78,7 +78,6 @@ static void catch_signals(void)
 	if (hangup.sa_handler == SIG_IGN) /* nohup(1) */
 		sigaction(SIGHUP, &hangup, NULL);
 	sigaction(SIGPIPE, &ignore, NULL); /* write(2) says it */
-	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static char *join_words(const struct string_list *words)

@@ -209,6 +209,30 @@ flip_byte() {
 	[[ $stderr == "vnettrace: report: "*"No space left on device" ]]
 }
 
+@test "closed standard streams are not taken by files" {
+	record_in_ns -v -i v1 -d 0.1 -o "$NET_DIR/closed.vnt" <&- >&- 2>&-
+	run --separate-stderr "$VNETTRACE" report "$NET_DIR/closed.vnt"
+	((status == 0))
+	[[ -z $stderr ]]
+	"$VNETTRACE" merge -o "$NET_DIR/closed.vnt" "$GOOD" <&- 2>&-
+	cmp "$NET_DIR/closed.vnt" <("$VNETTRACE" merge -q "$GOOD")
+	run --separate-stderr sh -c "'$VNETTRACE' report '$GOOD' >&-"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: cannot write to standard output: Bad file descriptor" ]]
+	run --separate-stderr sh -c "'$VNETTRACE' report - <&-"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: cannot read 'standard input': Bad file descriptor" ]]
+}
+
+@test "a file size limit is an error, not the end" {
+	for command in merge "report -f json"; do
+		run --separate-stderr bash -c "ulimit -f 1; '$VNETTRACE' $command -o '$NET_DIR/limit' '$GOOD'"
+		((status == 1))
+		[[ $stderr == "vnettrace: ${command%% *}: cannot write '$NET_DIR/limit': File too large" ]]
+		rm -f "$NET_DIR/limit"
+	done
+}
+
 @test "an output that exists keeps its content when the input is bad" {
 	echo precious >"$NET_DIR/precious"
 	fails 1 "*" "$VNETTRACE" merge -o "$NET_DIR/precious" "$NET_DIR/missing.vnt"
