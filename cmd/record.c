@@ -215,7 +215,7 @@ static void say_targets(const struct targets *targets, const char *output)
 }
 
 static int run_recorder(const struct record_config *config, struct targets *targets,
-			const struct recorder_options *options, const char *output)
+			const struct recorder_options *options, const char *output, bool *started)
 {
 	char reason[TRACER_REASON_MAX];
 	struct recorder_summary summary;
@@ -223,6 +223,7 @@ static int run_recorder(const struct record_config *config, struct targets *targ
 	int err, last;
 
 	err = recorder_open(&recorder, options, reason);
+	*started = !err;
 	if (err) {
 		message_error("%s", reason);
 		return EXIT_FAILED;
@@ -266,19 +267,21 @@ static int run_targets(const struct record_config *config, struct targets *targe
 		.info = &targets->info,
 		.max_events = config->count,
 	};
-	const char *output = config->output;
+	const char *name = config->output;
+	struct output output;
 	char path[256];
+	bool started;
 	int code;
 
-	if (!output) {
+	if (!name) {
 		default_output(path, sizeof(path), &targets->info.domains[0]);
-		output = path;
+		name = path;
 	}
-	options.fd = files_create(output);
-	if (options.fd < 0)
+	if (files_open_output(&output, name))
 		return EXIT_FAILED;
-	code = run_recorder(config, targets, &options, output);
-	return files_close(options.fd, output) ? EXIT_FAILED : code;
+	options.fd = output.fd;
+	code = run_recorder(config, targets, &options, name, &started);
+	return files_close_output(&output, started) ? EXIT_FAILED : code;
 }
 
 static int check_config(const struct record_config *config)

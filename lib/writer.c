@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -164,6 +165,16 @@ static int writer_put_header(struct writer *writer, const struct trace_info *inf
 	return err;
 }
 
+/* What a file holds behind the trace would pass for damage. */
+static int writer_cut(const struct writer *writer)
+{
+	struct stat st;
+
+	if (fstat(writer->fd, &st) || !S_ISREG(st.st_mode) || fcntl(writer->fd, F_GETFL) & O_APPEND)
+		return 0;
+	return ftruncate(writer->fd, lseek(writer->fd, 0, SEEK_CUR)) ? -errno : 0;
+}
+
 int writer_open(struct writer **out, int fd, const struct trace_info *info)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
@@ -182,7 +193,9 @@ int writer_open(struct writer **out, int fd, const struct trace_info *info)
 	err = encoder_open(&writer->encoder);
 	if (err)
 		goto out;
-	err = writer_put_header(writer, info);
+	err = writer_cut(writer);
+	if (!err)
+		err = writer_put_header(writer, info);
 out:
 	if (err)
 		writer_close(writer);

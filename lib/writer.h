@@ -12,7 +12,8 @@
 struct writer;
 
 /* Writes the header (twice, so that one damaged sector cannot lose it) to `fd`, which stays the
- * caller's. `fd` may be a pipe. 0 or -errno; on error *writer is NULL. */
+ * caller's. `fd` may be a pipe; a regular file is cut off at its position first, unless it is open for
+ * appending. 0 or -errno; on error *writer is NULL. */
 int writer_open(struct writer **writer, int fd, const struct trace_info *info);
 
 /*

@@ -239,6 +239,49 @@ flip_byte() {
 	[[ $(<"$NET_DIR/precious") == precious ]]
 }
 
+@test "a recording that cannot start leaves files alone" {
+	echo precious >"$NET_DIR/precious"
+	for file in precious new.vnt; do
+		fails 1 "vnettrace: record: *: Too many open files" in_ns "$NET_H1" \
+			prlimit --nofile=9 "$VNETTRACE" record -i v1 -o "$NET_DIR/$file"
+	done
+	[[ $(<"$NET_DIR/precious") == precious ]]
+	[[ ! -e $NET_DIR/new.vnt ]]
+	record_in_ns -q -i v1 -d 0.1 -o "$NET_DIR/precious"
+	run --separate-stderr "$VNETTRACE" report "$NET_DIR/precious"
+	((status == 0))
+}
+
+@test "output is also an input" {
+	cp "$GOOD" "$NET_DIR/both.vnt"
+	ln -f "$NET_DIR/both.vnt" "$NET_DIR/linked.vnt"
+	for command in merge report; do
+		for output in both linked; do
+			fails 1 "vnettrace: $command: output '$NET_DIR/$output.vnt' is also an input" \
+				"$VNETTRACE" "$command" -o "$NET_DIR/$output.vnt" "$NET_DIR/both.vnt"
+		done
+		fails 1 "vnettrace: $command: output '-' is also an input" \
+			sh -c "'$VNETTRACE' $command '$NET_DIR/both.vnt' >>'$NET_DIR/linked.vnt'"
+		fails 1 "vnettrace: $command: output '$NET_DIR/both.vnt' is also an input" \
+			sh -c "'$VNETTRACE' $command -o '$NET_DIR/both.vnt' - <'$NET_DIR/both.vnt'"
+	done
+	cmp "$GOOD" "$NET_DIR/both.vnt"
+}
+
+@test "a trace is appended where the shell says so, and else replaces what was there" {
+	merged=$NET_DIR/merged.vnt
+	"$VNETTRACE" merge -q "$GOOD" >"$merged"
+	"$VNETTRACE" merge -q "$GOOD" | cmp - "$merged"
+	{ echo title; "$VNETTRACE" merge -q "$GOOD"; } >"$NET_DIR/titled"
+	cmp "$merged" <(tail -n +2 "$NET_DIR/titled")
+	echo title >"$NET_DIR/titled"
+	"$VNETTRACE" merge -q "$GOOD" >>"$NET_DIR/titled"
+	cmp "$merged" <(tail -n +2 "$NET_DIR/titled")
+	head -c 1M /dev/zero >"$NET_DIR/long"
+	"$VNETTRACE" merge -q -o "$NET_DIR/long" "$GOOD"
+	cmp "$merged" "$NET_DIR/long"
+}
+
 @test "no such device, namespace, bridge" {
 	fails 1 "vnettrace: record: *'nosuch0'*" record_in_ns -i nosuch0 -o "$NET_DIR/x.vnt"
 	fails 1 "vnettrace: record: *'nosuch'*" record_in_ns -p dev:nosuch/eth0 -o "$NET_DIR/x.vnt"
