@@ -73,6 +73,7 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 {
 	struct output output;
 	uint64_t events;
+	size_t domains;
 	bool writing;
 	int err;
 
@@ -85,8 +86,9 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 		message_error("cannot read the inputs: %s", strerror(-err));
 	if (files_close_output(&output, true) || err)
 		return EXIT_FAILED;
-	message_note("%llu events of %zu domains", (unsigned long long)events,
-		     merge_info(merge)->ndomains);
+	domains = merge_info(merge)->ndomains;
+	message_note("%llu event%s of %zu domain%s", (unsigned long long)events,
+		     message_plural(events), domains, message_plural(domains));
 	return merge_damaged(merge) ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 

@@ -185,10 +185,10 @@ static void summarize(const struct recorder_summary *summary)
 {
 	double seconds = summary->duration_ns / 1e9;
 
-	message_note("%llu events, %llu lost, %.1f KiB, %.1f B/event, %.0f events/s, %.2f s, "
+	message_note("%llu event%s, %llu lost, %.1f KiB, %.1f B/event, %.0f events/s, %.2f s, "
 		     "%.1f %% of one CPU",
-		     (unsigned long long)summary->events, (unsigned long long)summary->lost,
-		     summary->bytes / 1024.0,
+		     (unsigned long long)summary->events, message_plural(summary->events),
+		     (unsigned long long)summary->lost, summary->bytes / 1024.0,
 		     summary->events ? (double)summary->bytes / summary->events : 0.0,
 		     summary->events / seconds, seconds, summary->tracer_cpu_ns / seconds / 1e7);
 	if (summary->cost.runs)
@@ -197,19 +197,14 @@ static void summarize(const struct recorder_summary *summary)
 			       (double)summary->cost.run_ns / summary->cost.runs);
 }
 
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
 /* Scripts wait for this line before they send what is to be traced. */
 static void say_targets(const struct targets *targets, const char *output)
 {
 	for (size_t i = 0; i < targets->nprobes; i++)
 		message_detail("probe %zu: %s", i, targets->info.probes[i].name);
 	message_note("tracing %zu probe%s on %zu device%s to %s%s%s", targets->nprobes,
-		     plural(targets->nprobes), targets->list.count, plural(targets->list.count),
-		     strcmp(output, "-") ? "'" : "",
+		     message_plural(targets->nprobes), targets->list.count,
+		     message_plural(targets->list.count), strcmp(output, "-") ? "'" : "",
 		     strcmp(output, "-") ? output : "standard output",
 		     strcmp(output, "-") ? "'" : "");
 }

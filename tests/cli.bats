@@ -382,6 +382,17 @@ public_copy() {
 	ip -n "$NET_H1" link delete b1
 }
 
+@test "what is asked for twice is traced, and counted, once" {
+	run --separate-stderr record_in_ns -v -i v1 -p dev:v1:rx -i v1 -p "dev:$NET_H1/v2:tx" -p dev:v2:tx \
+		-p dev:v2:rx -d 0.1 -o "$NET_DIR/twice.vnt"
+	((status == 0))
+	[[ $(sed -n 's/.* probe [0-9]*: //p' <<<"$stderr" | xargs) == \
+		"dev:v1:rx dev:v1:tx dev:$NET_H1/v2:tx dev:v2:rx" ]]
+	[[ $stderr == *"tracing 4 probes on 2 devices to"* ]]
+	run --separate-stderr "$VNETTRACE" merge -o "$NET_DIR/one.vnt" "$GOOD"
+	[[ $stderr == "vnettrace: merge: 1000 events of 1 domain" ]]
+}
+
 @test "--buffer: what finds it full is counted, to the last event" {
 	record_start tiny "$NET_H1" --buffer 4K -i v1:tx 'udp port 5001'
 	# Nobody reads the ring: 64 slots, one of them for the flow on each processor.
