@@ -8,7 +8,6 @@
 #include "host.h"
 #include "recorder.h"
 #include "lib/order.h"
-#include "lib/writer.h"
 
 #define NS_PER_MS      1000000ull
 #define BLOCK_EVENTS   32768
@@ -352,12 +351,14 @@ static int allocate(struct recorder *recorder, size_t probes)
 	return order_open(&recorder->order, cpus);
 }
 
-static int start(struct recorder *recorder, int fd)
+static int start(struct recorder *recorder, const struct recorder_options *options)
 {
-	int err = writer_open(&recorder->writer, fd, recorder->info);
+	int err = writer_open(&recorder->writer, options->fd, recorder->info);
 
-	if (!err)
-		err = put_anchor(recorder);
+	if (err)
+		return err;
+	writer_stop_when(recorder->writer, options->stop, options->stop_context);
+	err = put_anchor(recorder);
 	if (err)
 		return err;
 	recorder->start_cpu_ns = own_cpu_ns();
@@ -386,7 +387,7 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 		goto out;
 	err = allocate(self, options->info->nprobes);
 	if (!err)
-		err = start(self, options->fd);
+		err = start(self, options);
 	if (err)
 		snprintf(reason, TRACER_REASON_MAX, "cannot write the trace: %s", strerror(-err));
 out:

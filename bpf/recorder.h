@@ -9,6 +9,7 @@
 #define VNT_RECORDER_H
 
 #include "tracer.h"
+#include "lib/writer.h"
 
 struct recorder;
 
@@ -17,6 +18,8 @@ struct recorder_options {
 	const struct trace_info *info; /* one domain; its probes are tracer.probes, in order */
 	int fd;                        /* stays the caller's */
 	uint64_t max_events;           /* stop after these; 0: no limit */
+	stop_fn stop;                  /* true from when on a reader who stalls is not waited for */
+	void *stop_context;
 };
 
 struct recorder_summary {

@@ -78,10 +78,12 @@ int files_close_output(struct output *output, bool keep)
 
 void files_write_error(const char *path, int err)
 {
+	const char *reason = err == -ETIMEDOUT ? "its reader has stalled" : strerror(-err);
+
 	if (is_standard(path))
-		message_error("cannot write to standard output: %s", strerror(-err));
+		message_error("cannot write to standard output: %s", reason);
 	else
-		message_error("cannot write '%s': %s", path, strerror(-err));
+		message_error("cannot write '%s': %s", path, reason);
 }
 
 static void explain_open(const char *name, int err)

@@ -157,19 +157,31 @@ static void pause_tick(void)
 	nanosleep(&tick, NULL);
 }
 
-/* Until a signal, the end of the time, the last event or the last device. 0 or -errno. */
-static int record(struct recorder *recorder, const struct record_config *config,
-		  struct targets *targets)
+/* How long a recording goes on, if no signal ends it. */
+struct limit {
+	const struct domain *domain; /* whose clock it is */
+	uint64_t end_ns;
+};
+
+static bool is_over(void *context)
 {
-	const struct domain *domain = &targets->info.domains[0];
-	uint64_t start_ns = host_now_ns(domain), checked_ns = start_ns, now_ns = start_ns;
+	const struct limit *limit = context;
+
+	return stopped || host_now_ns(limit->domain) >= limit->end_ns;
+}
+
+/* Until it is over, or the last event or the last device. 0 or -errno. */
+static int record(struct recorder *recorder, struct targets *targets, struct limit *limit)
+{
+	uint64_t checked_ns = host_now_ns(limit->domain);
 	int err = 0;
 
-	while (!stopped && !err && targets->left &&
-	       (!config->duration_ns || now_ns - start_ns < config->duration_ns)) {
+	while (!is_over(limit) && !err && targets->left) {
+		uint64_t now_ns;
+
 		if (!recorder_behind(recorder))
 			pause_tick();
-		now_ns = host_now_ns(domain);
+		now_ns = host_now_ns(limit->domain);
 		err = recorder_tick(recorder);
 		if (!err && now_ns - checked_ns >= CHECK_NS) {
 			err = end_gone(recorder, targets, checked_ns);
@@ -214,6 +226,7 @@ static int run_recorder(const struct record_config *config, struct targets *targ
 {
 	char reason[TRACER_REASON_MAX];
 	struct recorder_summary summary;
+	struct limit *limit = options->stop_context;
 	struct recorder *recorder;
 	int err, last;
 
@@ -224,7 +237,9 @@ static int run_recorder(const struct record_config *config, struct targets *targ
 		return EXIT_FAILED;
 	}
 	say_targets(targets, output);
-	err = record(recorder, config, targets);
+	if (config->duration_ns)
+		limit->end_ns = host_now_ns(limit->domain) + config->duration_ns;
+	err = record(recorder, targets, limit);
 	last = recorder_finish(recorder, &summary);
 	recorder_close(recorder);
 	if (!err)
@@ -252,6 +267,7 @@ static uint32_t ring_slots(uint64_t buffer)
 static int run_targets(const struct record_config *config, struct targets *targets,
 		       const struct filter *filter)
 {
+	struct limit limit = {.domain = &targets->info.domains[0], .end_ns = UINT64_MAX};
 	struct recorder_options options = {
 		.tracer = {.probes = targets->probes,
 			   .nprobes = targets->nprobes,
@@ -261,6 +277,8 @@ static int run_targets(const struct record_config *config, struct targets *targe
 			   .log = message_log_detail},
 		.info = &targets->info,
 		.max_events = config->count,
+		.stop = is_over,
+		.stop_context = &limit,
 	};
 	const char *name = config->output;
 	struct output output;

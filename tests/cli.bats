@@ -478,6 +478,33 @@ public_copy() {
 	}
 }
 
+# stalled ARGUMENT...: a recording into a pipe that is open for reading, and not read.
+stalled() {
+	local status=0
+
+	mkfifo "$NET_DIR/fifo"
+	exec {reader}<>"$NET_DIR/fifo"
+	record_start fifo "$NET_H1" -i v1 -i v2 -o "$NET_DIR/fifo" "$@" 'udp port 5001'
+	exec {reader}>&-
+	exec {reader}<"$NET_DIR/fifo"
+	traffic 30000 100000
+	[[ $* == *-d* ]] || kill -TERM "${RECORD_PID[fifo]}"
+	timeout 10 tail --pid="${RECORD_PID[fifo]}" -f /dev/null
+	wait "${RECORD_PID[fifo]}" || status=$?
+	cat "$NET_DIR/fifo.err"
+	((status == 1))
+	grep -q "^vnettrace: record: cannot write '$NET_DIR/fifo': its reader has stalled$" \
+		"$NET_DIR/fifo.err"
+	(($(sed -n 's/.* events, \([0-9]*\) lost.*/\1/p' "$NET_DIR/fifo.err") > 0))
+	exec {reader}>&-
+	rm "$NET_DIR/fifo"
+}
+
+@test "a reader of the pipe that stalls does not hold up the end" {
+	stalled
+	stalled -d 2
+}
+
 @test "a trace is for its owner only" {
 	[[ $(stat -c %a "$GOOD") == 600 ]]
 }
