@@ -124,10 +124,10 @@ static int find_all(struct targets *targets, const char *domain_name)
 		size_t first = targets->list.count;
 		char reason[DEVICE_REASON_MAX];
 
-		if (device_resolve(&targets->list, &targets->specs[i], reason)) {
+		device_resolve(&targets->list, &targets->specs[i], reason);
+		if (*reason) {
 			message_error("%s", reason);
 			targets->missing++;
-			continue;
 		}
 		err = add_probes(targets, &targets->specs[i], first, recording);
 	}

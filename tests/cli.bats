@@ -382,6 +382,19 @@ public_copy() {
 	ip -n "$NET_H1" link delete b1
 }
 
+@test "a tunnel or virtual machine's device, and no Open vSwitch here" {
+	for mode in tun tap; do
+		ip -n "$NET_H1" tuntap add dev "$mode"9 mode "$mode"
+		run --separate-stderr in_ns "$NET_H1" unshare --mount env -u OVS_RUNDIR sh -c '
+			[ ! -e /run/openvswitch ] || mount -t tmpfs none /run/openvswitch || exit
+			PATH=/nonexistent
+			exec "$0" record -i "$1" -d 0.1 -o /dev/null' "$VNETTRACE" "$mode"9
+		echo "$stderr"
+		((status == 0 && ${#stderr_lines[@]} == 2))
+		[[ $stderr == *"tracing 2 probes on 1 device to"* ]]
+	done
+}
+
 @test "what is asked for twice is traced, and counted, once" {
 	run --separate-stderr record_in_ns -v -i v1 -p dev:v1:rx -i v1 -p "dev:$NET_H1/v2:tx" -p dev:v2:tx \
 		-p dev:v2:rx -d 0.1 -o "$NET_DIR/twice.vnt"
