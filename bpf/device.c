@@ -11,6 +11,7 @@
 #include "device.h"
 #include "link.h"
 #include "netns.h"
+#include "ovs.h"
 
 struct lookup {
 	struct device_list *list;
@@ -45,49 +46,34 @@ static const struct link *find_link(const struct lookup *lookup, const char *nam
 	return NULL;
 }
 
-/*
- * Ports of an Open vSwitch bridge. Only its own database knows them: the kernel datapath puts the
- * ports of all bridges under one device, the user-space datapath tells the kernel nothing.
- */
-static int add_ovs_ports(struct lookup *lookup, const char *bridge)
+static int add_ovs_ports(struct lookup *lookup, const char *bridge, char *reason)
 {
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-	char command[128], name[64];
-	size_t before = lookup->list->count;
-	int err = 0;
-	FILE *ports;
+	char *ports, *name, *rest;
+	int err = ovs_list_ports(bridge, &ports, reason);
 
-	/* Device names may hold what a shell or ovs-vsctl interprets; bridges' names do not. */
-	if (*bridge == '-' || strspn(bridge, plain) != strlen(bridge))
-		return -ENODEV;
-	snprintf(command, sizeof(command), "exec ovs-vsctl --timeout=5 list-ports %s 2>/dev/null",
-		 bridge);
-	ports = popen(command, "re");
-	if (!ports)
-		return -errno;
-	while (!err && fgets(name, sizeof(name), ports)) {
-		const struct link *link;
+	if (err)
+		return err;
+	for (name = strtok_r(ports, "\n", &rest); !err && name;
+	     name = strtok_r(NULL, "\n", &rest)) {
+		const struct link *link = find_link(lookup, name);
 
-		name[strcspn(name, "\n")] = '\0';
-		link = find_link(lookup, name); /* patch and tunnel ports are no devices */
-		if (link)
+		if (link) /* patch and tunnel ports are no devices */
 			err = list_add(lookup, link);
 	}
-	if (pclose(ports) && !err)
-		err = -ENODEV;
-	if (err)
-		lookup->list->count = before;
+	free(ports);
 	return err;
 }
 
-static int add_ports(struct lookup *lookup, const struct link *bridge)
+/* 0; -ENODEV if it is no bridge; another -errno, and why in `reason` (OVS_REASON_MAX bytes). */
+static int add_ports(struct lookup *lookup, const struct link *bridge, char *reason)
 {
 	size_t before = lookup->list->count;
 	int err = 0;
 
-	if (strcmp(bridge->kind, "openvswitch") == 0 || strcmp(bridge->kind, "tun") == 0)
-		return add_ovs_ports(lookup, bridge->name);
+	snprintf(reason, OVS_REASON_MAX, "%s", strerror(ENOMEM));
+	if (strcmp(bridge->kind, "openvswitch") == 0 ||
+	    (bridge->is_tap && ovs_may_own(bridge->name)))
+		return add_ovs_ports(lookup, bridge->name, reason);
 	for (size_t i = 0; !err && i < lookup->count; i++)
 		if (lookup->links[i].master == bridge->ifindex)
 			err = list_add(lookup, &lookup->links[i]);
@@ -114,6 +100,25 @@ static void explain_missing(const struct lookup *lookup, char *reason)
 	}
 }
 
+static int resolve_ports(struct lookup *lookup, const struct link *link, char *reason)
+{
+	const struct spec *spec = lookup->spec;
+	size_t before = lookup->list->count;
+	char why[OVS_REASON_MAX];
+	int err = add_ports(lookup, link, why);
+
+	if (!err || (err == -ENODEV && spec->kind == SPEC_INTERFACE))
+		return 0; /* not a bridge: the device alone was meant */
+	if (err == -ENODEV)
+		snprintf(reason, DEVICE_REASON_MAX, "'%s' is not a bridge with known ports",
+			 spec->device);
+	else
+		snprintf(reason, DEVICE_REASON_MAX, "cannot list the ports of '%s': %s",
+			 spec->device, why);
+	lookup->list->count = before;
+	return spec->kind == SPEC_INTERFACE ? 0 : err;
+}
+
 static int resolve_here(struct lookup *lookup, char *reason)
 {
 	const struct spec *spec = lookup->spec;
@@ -131,22 +136,11 @@ static int resolve_here(struct lookup *lookup, char *reason)
 		explain_missing(lookup, reason);
 		return -ENODEV;
 	}
-	if (spec->kind != SPEC_PORTS) {
-		err = list_add(lookup, link);
-		if (err || spec->kind == SPEC_DEVICE)
-			goto out;
+	if (spec->kind != SPEC_PORTS && list_add(lookup, link)) {
+		snprintf(reason, DEVICE_REASON_MAX, "%s", strerror(ENOMEM));
+		return -ENOMEM;
 	}
-	err = add_ports(lookup, link);
-	if (err == -ENODEV && spec->kind == SPEC_INTERFACE)
-		return 0; /* not a bridge: the device alone was meant */
-out:
-	if (err == -ENODEV)
-		snprintf(reason, DEVICE_REASON_MAX, "'%s' is not a bridge with known ports",
-			 spec->device);
-	else if (err)
-		snprintf(reason, DEVICE_REASON_MAX, "cannot list the ports of '%s': %s",
-			 spec->device, strerror(-err));
-	return err;
+	return spec->kind == SPEC_DEVICE ? 0 : resolve_ports(lookup, link, reason);
 }
 
 static int explain_netns(const char *netns, int err, char *reason)
@@ -169,6 +163,7 @@ int device_resolve(struct device_list *list, const struct spec *spec, char *reas
 	size_t before = list->count;
 	int saved, err;
 
+	*reason = '\0';
 	saved = netns_enter(spec->netns, &lookup.inode);
 	if (saved < 0)
 		return explain_netns(spec->netns, saved, reason);

@@ -24,8 +24,9 @@ struct device_list {
 
 /*
  * Appends the devices that `spec` means: one, or a bridge's ports (Linux bridge, Open vSwitch by
- * ovs-vsctl(8)). 0; -ENODEV, -EPERM, -ENOENT (namespace) and others with one line in `reason`
- * (DEVICE_REASON_MAX bytes). The list is unchanged on error.
+ * ovs-vsctl(8)). 0, with an empty `reason` (DEVICE_REASON_MAX bytes), or one line in it if it is the
+ * device but not its ports; -ENODEV, -EPERM, -ENOENT (namespace) and others with one line in `reason`.
+ * The list is unchanged on error.
  */
 int device_resolve(struct device_list *list, const struct spec *spec, char *reason);
 

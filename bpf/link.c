@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +20,27 @@ static void copy_string(char *to, size_t size, const struct rtattr *attribute)
 	snprintf(to, size, "%.*s", (int)RTA_PAYLOAD(attribute), (const char *)RTA_DATA(attribute));
 }
 
+static void parse_tun(struct link *link, const struct rtattr *data)
+{
+	const struct rtattr *attribute = RTA_DATA(data);
+	int left = RTA_PAYLOAD(data);
+
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
+		if (attribute->rta_type == IFLA_TUN_TYPE)
+			link->is_tap = *(const uint8_t *)RTA_DATA(attribute) == IFF_TAP;
+}
+
 static void parse_linkinfo(struct link *link, const struct rtattr *info)
 {
 	const struct rtattr *attribute = RTA_DATA(info);
 	int left = RTA_PAYLOAD(info);
 
-	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
 		if (attribute->rta_type == IFLA_INFO_KIND)
 			copy_string(link->kind, sizeof(link->kind), attribute);
+		else if (attribute->rta_type == IFLA_INFO_DATA && strcmp(link->kind, "tun") == 0)
+			parse_tun(link, attribute);
+	}
 }
 
 static void parse_link(struct link *link, const struct nlmsghdr *message)

@@ -3,6 +3,7 @@
 #ifndef VNT_LINK_H
 #define VNT_LINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ struct link {
 	uint32_t master; /* ifindex of the bridge or bond it is a port of, or 0 */
 	char name[16];
 	char kind[16]; /* "bridge", "veth", "tun", "openvswitch", ...; "" for hardware */
+	bool is_tap;   /* kind "tun": carries frames, not packets */
 };
 
 /* All devices; *links is the caller's to free. 0 or -errno. */

@@ -12,7 +12,6 @@
 #include "recorder.h"
 #include "lib/budget.h"
 #include "lib/order.h"
-#include "lib/writer.h"
 
 #define NS_PER_MS    1000000ull
 #define BLOCK_EVENTS 32768
@@ -37,6 +36,8 @@ struct recorder {
 	struct order *order;
 	uint32_t ring_slots;
 	uint64_t max_events;
+	stop_fn stop;
+	void *stop_context;
 	uint64_t start_ns;
 	uint64_t stop_ns; /* events from here on are not the recording's */
 	uint64_t flushed_ns;
@@ -413,18 +414,28 @@ static int allocate(struct recorder *recorder, size_t probes)
 	return order_open(&recorder->order, cpus);
 }
 
+/* From then on a reader of the trace who stalls is not waited for. */
+static bool is_over(void *context)
+{
+	const struct recorder *recorder = context;
+
+	return (recorder->stop && recorder->stop(recorder->stop_context)) ||
+	       host_now_ns(recorder->domain) >= recorder->stop_ns;
+}
+
 static int start(struct recorder *recorder, const struct recorder_options *options)
 {
 	int err = writer_open(&recorder->writer, options->fd, recorder->info);
 
-	if (!err)
-		err = put_anchor(recorder);
+	if (err)
+		return err;
+	writer_stop_when(recorder->writer, is_over, recorder);
+	err = put_anchor(recorder);
 	if (err)
 		return err;
 	recorder->threshold = options->threshold;
 	tracer_sample(recorder->tracer, options->threshold);
 	recorder->start_ns = host_now_ns(recorder->domain);
-	recorder->stop_ns = UINT64_MAX;
 	if (options->duration_ns)
 		recorder->stop_ns = recorder->start_ns + options->duration_ns;
 	recorder->ticked_ns = recorder->start_ns;
@@ -451,6 +462,9 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	self->domain = &options->info->domains[0];
 	self->ring_slots = options->tracer.ring_slots;
 	self->max_events = options->max_events;
+	self->stop = options->stop;
+	self->stop_context = options->stop_context;
+	self->stop_ns = UINT64_MAX;
 	tracer.measure |= options->max_overhead > 0;
 	tracer.sampling = options->max_overhead > 0 || options->threshold != VNT_SAMPLE_ALL;
 	err = tracer_open(&self->tracer, &tracer, reason);

@@ -9,6 +9,7 @@
 #define VNT_RECORDER_H
 
 #include "tracer.h"
+#include "lib/writer.h"
 
 struct recorder;
 
@@ -20,6 +21,8 @@ struct recorder_options {
 	uint64_t duration_ns;          /* stop after this; 0: no limit */
 	uint32_t threshold;            /* of sample.h: the packets that are kept */
 	double max_overhead;           /* of budget.h, lowers the threshold; 0: no limit */
+	stop_fn stop;                  /* true when the caller wants to stop; or NULL */
+	void *stop_context;
 };
 
 struct recorder_summary {

@@ -10,44 +10,80 @@
 #include "files.h"
 #include "message.h"
 
-int files_create(const char *path)
+static bool is_standard(const char *path)
 {
-	int fd;
-
-	if (strcmp(path, "-") == 0) {
-		if (!isatty(STDOUT_FILENO))
-			return STDOUT_FILENO;
-		message_error(
-			"a trace is not for a terminal: redirect standard output, or use -o FILE");
-		return -1;
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		message_error("cannot open '%s': %s", path, strerror(errno));
-	return fd;
+	return strcmp(path, "-") == 0;
 }
 
-int files_close(int fd, const char *path)
+/* The regular file that a name stands for. */
+static bool find_file(const char *name, int standard_fd, struct stat *file)
+{
+	int err = is_standard(name) ? fstat(standard_fd, file) : stat(name, file);
+
+	return !err && S_ISREG(file->st_mode);
+}
+
+bool files_overlap(const char *output, const struct string_list *inputs)
+{
+	struct stat out, in;
+
+	if (!find_file(output, STDOUT_FILENO, &out))
+		return false;
+	for (size_t i = 0; i < inputs->count; i++) {
+		if (!find_file(inputs->items[i], STDIN_FILENO, &in) || in.st_dev != out.st_dev ||
+		    in.st_ino != out.st_ino)
+			continue;
+		message_error("output '%s' is also an input", output);
+		return true;
+	}
+	return false;
+}
+
+int files_open_output(struct output *output, const char *path)
+{
+	static const int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
+
+	*output = (struct output){.path = path, .fd = STDOUT_FILENO};
+	if (is_standard(path)) {
+		if (!isatty(STDOUT_FILENO))
+			return 0;
+		message_error(
+			"a trace is not for a terminal: redirect standard output, or use -o FILE");
+		return -EINVAL;
+	}
+	output->fd = open(path, flags | O_EXCL, 0600);
+	output->created = output->fd >= 0;
+	if (output->fd < 0 && errno == EEXIST)
+		output->fd = open(path, flags, 0600);
+	if (output->fd >= 0)
+		return 0;
+	message_error("cannot open '%s': %s", path, strerror(errno));
+	return -EIO;
+}
+
+int files_close_output(struct output *output, bool keep)
 {
 	struct stat stat;
 	int err;
 
-	if (fd == STDOUT_FILENO)
+	if (output->fd == STDOUT_FILENO)
 		return 0;
-	if (!fstat(fd, &stat) && S_ISREG(stat.st_mode) && !stat.st_size)
-		unlink(path);
-	err = close(fd) ? -errno : 0;
+	if (output->created && (!keep || (!fstat(output->fd, &stat) && !stat.st_size)))
+		unlink(output->path);
+	err = close(output->fd) ? -errno : 0;
 	if (err)
-		files_write_error(path, err);
+		files_write_error(output->path, err);
 	return err;
 }
 
 void files_write_error(const char *path, int err)
 {
-	if (strcmp(path, "-") == 0)
-		message_error("cannot write to standard output: %s", strerror(-err));
+	const char *reason = err == -ETIMEDOUT ? "its reader has stalled" : strerror(-err);
+
+	if (is_standard(path))
+		message_error("cannot write to standard output: %s", reason);
 	else
-		message_error("cannot write '%s': %s", path, strerror(-err));
+		message_error("cannot write '%s': %s", path, reason);
 }
 
 static void explain_open(const char *name, int err)
@@ -76,7 +112,7 @@ static struct reader *open_trace(const char *name)
 	struct reader *reader = NULL;
 	int fd = STDIN_FILENO, err;
 
-	if (strcmp(name, "-") == 0) {
+	if (is_standard(name)) {
 		name = "standard input";
 	} else {
 		fd = open(name, O_RDONLY | O_CLOEXEC);

@@ -6,12 +6,23 @@
 #include "options.h"
 #include "lib/merge.h"
 
-/* A descriptor to write a trace to (mode 0600, truncated), or -1. A terminal is refused. */
-int files_create(const char *path);
+/* Where a trace is written to. */
+struct output {
+	const char *path; /* as given; outlives this */
+	int fd;
+	bool created; /* the file was not there before */
+};
 
-/* Closes what files_create() opened; 0, or -errno after saying it. A file that is still empty is
- * removed: not even its header was written, so it is of no use to anybody. */
-int files_close(int fd, const char *path);
+/* Is the output a regular file that is read, too? If so, says it. */
+bool files_overlap(const char *output, const struct string_list *inputs);
+
+/* 0, or -errno after saying it; a terminal is refused. A new file has mode 0600; one that exists keeps
+ * what it holds until writer_open(). */
+int files_open_output(struct output *output, const char *path);
+
+/* Closes what files_open_output() opened; 0, or -errno after saying it. A file that is new and of no
+ * use is removed: not to be kept, or empty, so that not even its header was written. */
+int files_close_output(struct output *output, bool keep);
 
 /* The traces of all names as one, or NULL. With -v it says the domains, and what is known of their
  * clocks. */

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "message.h"
@@ -46,8 +50,28 @@ static const struct {
 	{"--version", version}, {"-V", version},
 };
 
+/*
+ * A file that is opened later must not take the place of a standard stream that was closed. What is
+ * put there instead is open the wrong way round: using it fails as before.
+ */
+static int fill_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return -errno;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	int err = fill_standard_streams();
+
+	if (err) {
+		message_error("cannot open '/dev/null': %s", strerror(-err));
+		return EXIT_FAILED;
+	}
+	signal(SIGXFSZ, SIG_IGN); /* write(2) says it */
 	if (argc < 2) {
 		message_error("no command given; see 'vnettrace --help'");
 		return EXIT_USAGE;

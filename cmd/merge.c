@@ -48,14 +48,14 @@ static bool find_clock(const char *name, enum merge_clock *clock)
 }
 
 /* 0, or -errno; *writing says which side of the pipe failed. */
-static int copy(struct merge *merge, int fd, uint64_t *events, bool *writing)
+static int copy(struct merge *merge, const struct output *output, uint64_t *events, bool *writing)
 {
 	struct writer *writer;
 	struct batch batch;
 	int err;
 
 	*writing = true;
-	err = writer_open(&writer, fd, merge_info(merge));
+	err = writer_open(&writer, output->fd, merge_info(merge));
 	while (!err) {
 		*writing = false;
 		err = merge_next(merge, &batch);
@@ -71,21 +71,24 @@ static int copy(struct merge *merge, int fd, uint64_t *events, bool *writing)
 
 static int run_merge(struct merge_config *config, struct merge *merge)
 {
-	int fd = files_create(config->output), err;
+	struct output output;
 	uint64_t events;
+	size_t domains;
 	bool writing;
+	int err;
 
-	if (fd < 0)
+	if (files_open_output(&output, config->output))
 		return EXIT_FAILED;
-	err = copy(merge, fd, &events, &writing);
+	err = copy(merge, &output, &events, &writing);
 	if (err && writing)
 		files_write_error(config->output, err);
 	else if (err)
 		message_error("cannot read the inputs: %s", strerror(-err));
-	if (files_close(fd, config->output) || err)
+	if (files_close_output(&output, true) || err)
 		return EXIT_FAILED;
-	message_note("%llu events of %zu domains", (unsigned long long)events,
-		     merge_info(merge)->ndomains);
+	domains = merge_info(merge)->ndomains;
+	message_note("%llu event%s of %zu domain%s", (unsigned long long)events,
+		     message_plural(events), domains, message_plural(domains));
 	return merge_damaged(merge) ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
@@ -106,6 +109,8 @@ static int merge_main(int argc, char **argv)
 		code = EXIT_USAGE;
 		goto out;
 	}
+	if (files_overlap(config.output, &config.inputs))
+		goto out;
 	merge = files_open_traces(&config.inputs, clock);
 	if (merge)
 		code = run_merge(&config, merge);

@@ -59,6 +59,11 @@ void message_detail(const char *format, ...)
 		SAY(format);
 }
 
+const char *message_plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 void message_log(void *context, const char *line)
 {
 	(void)context;

@@ -4,6 +4,7 @@
 #define VNT_MESSAGE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -19,6 +20,9 @@ void message_setup(const char *command, bool quiet, bool verbose);
 MESSAGE_FORMAT void message_error(const char *format, ...);  /* always */
 MESSAGE_FORMAT void message_note(const char *format, ...);   /* unless -q */
 MESSAGE_FORMAT void message_detail(const char *format, ...); /* with -v */
+
+/* "s" unless the count is 1. */
+const char *message_plural(uint64_t count);
 
 /* log_fn: a warning from lib/ or bpf/; context is ignored. */
 void message_log(void *context, const char *line);

@@ -83,7 +83,6 @@ static void catch_signals(void)
 	if (hangup.sa_handler == SIG_IGN) /* nohup(1) */
 		sigaction(SIGHUP, &hangup, NULL);
 	sigaction(SIGPIPE, &ignore, NULL); /* write(2) says it */
-	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static char *join_words(const struct string_list *words)
@@ -165,6 +164,12 @@ static void pause_ns(uint64_t duration_ns)
 		nanosleep(&pause, NULL);
 }
 
+static bool is_stopped(void *context)
+{
+	(void)context;
+	return stopped;
+}
+
 /* Until a signal, the end of the time, the last event or the last device. 0 or -errno. */
 static int record(struct recorder *recorder, struct targets *targets)
 {
@@ -203,10 +208,10 @@ static void summarize(const struct recorder_summary *summary, double max_overhea
 {
 	double seconds = summary->duration_ns / 1e9;
 
-	message_note("%llu events, %llu lost, %.1f KiB, %.1f B/event, %.0f events/s, %.2f s, "
+	message_note("%llu event%s, %llu lost, %.1f KiB, %.1f B/event, %.0f events/s, %.2f s, "
 		     "%.1f %% of one CPU",
-		     (unsigned long long)summary->events, (unsigned long long)summary->lost,
-		     summary->bytes / 1024.0,
+		     (unsigned long long)summary->events, message_plural(summary->events),
+		     (unsigned long long)summary->lost, summary->bytes / 1024.0,
 		     summary->events ? (double)summary->bytes / summary->events : 0.0,
 		     summary->events / seconds, seconds, summary->tracer_cpu_ns / seconds / 1e7);
 	summarize_sampling(summary, max_overhead);
@@ -217,25 +222,20 @@ static void summarize(const struct recorder_summary *summary, double max_overhea
 			       summary->cost.run_ns / seconds / 1e7);
 }
 
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
 /* Scripts wait for this line before they send what is to be traced. */
 static void say_targets(const struct targets *targets, const char *output)
 {
 	for (size_t i = 0; i < targets->nprobes; i++)
 		message_detail("probe %zu: %s", i, targets->info.probes[i].name);
 	message_note("tracing %zu probe%s on %zu device%s to %s%s%s", targets->nprobes,
-		     plural(targets->nprobes), targets->list.count, plural(targets->list.count),
-		     strcmp(output, "-") ? "'" : "",
+		     message_plural(targets->nprobes), targets->list.count,
+		     message_plural(targets->list.count), strcmp(output, "-") ? "'" : "",
 		     strcmp(output, "-") ? output : "standard output",
 		     strcmp(output, "-") ? "'" : "");
 }
 
 static int run_recorder(const struct record_config *config, struct targets *targets,
-			const struct recorder_options *options, const char *output)
+			const struct recorder_options *options, const char *output, bool *started)
 {
 	char reason[TRACER_REASON_MAX];
 	struct recorder_summary summary;
@@ -243,6 +243,7 @@ static int run_recorder(const struct record_config *config, struct targets *targ
 	int err, last;
 
 	err = recorder_open(&recorder, options, reason);
+	*started = !err;
 	if (err) {
 		message_error("%s", reason);
 		return EXIT_FAILED;
@@ -288,20 +289,23 @@ static int run_targets(const struct record_config *config, struct targets *targe
 		.duration_ns = config->duration_ns,
 		.threshold = vnt_sample_threshold(config->sample),
 		.max_overhead = config->max_overhead / 100,
+		.stop = is_stopped,
 	};
-	const char *output = config->output;
+	const char *name = config->output;
+	struct output output;
 	char path[256];
+	bool started;
 	int code;
 
-	if (!output) {
+	if (!name) {
 		default_output(path, sizeof(path), &targets->info.domains[0]);
-		output = path;
+		name = path;
 	}
-	options.fd = files_create(output);
-	if (options.fd < 0)
+	if (files_open_output(&output, name))
 		return EXIT_FAILED;
-	code = run_recorder(config, targets, &options, output);
-	return files_close(options.fd, output) ? EXIT_FAILED : code;
+	options.fd = output.fd;
+	code = run_recorder(config, targets, &options, name, &started);
+	return files_close_output(&output, started) ? EXIT_FAILED : code;
 }
 
 static int check_config(const struct record_config *config)

@@ -107,6 +107,8 @@ static int report_main(int argc, char **argv)
 		code = EXIT_USAGE;
 		goto out;
 	}
+	if (files_overlap(config.output, &config.inputs))
+		goto out;
 	merge = files_open_traces(&config.inputs, MERGE_CLOCK_AUTO);
 	if (merge)
 		code = run_report(&config, format, merge);

@@ -49,10 +49,10 @@ static bool is_known(const struct targets *targets, const struct devtable_probe 
 	return false;
 }
 
-static int add_probe(struct targets *targets, size_t device_index, enum vnt_direction direction,
-		     const uint8_t *recording)
+/* `device` as it was asked for; `index` is its place among those that were found. */
+static int add_probe(struct targets *targets, const struct device *device, size_t index,
+		     enum vnt_direction direction, const uint8_t *recording)
 {
-	const struct device *device = &targets->list.devices[device_index];
 	const struct devtable_probe target = {
 		.device = {.ifindex = device->ifindex, .netns = device->netns_inode},
 		.direction = direction,
@@ -68,16 +68,27 @@ static int add_probe(struct targets *targets, size_t device_index, enum vnt_dire
 	err = trace_info_add_probe(&targets->info, &probe);
 	if (err < 0)
 		return err;
-	targets->devices[targets->nprobes] = device_index;
+	targets->devices[targets->nprobes] = index;
 	targets->probes[targets->nprobes++] = target;
 	return 0;
 }
 
-/* Devices from `first` on came from `spec`. */
+/* Puts a device behind the `*count` different ones, if it is not one of them; returns its place. */
+static size_t keep_device(struct device_list *list, size_t *count, const struct device *device)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (list->devices[i].ifindex == device->ifindex &&
+		    list->devices[i].netns_inode == device->netns_inode)
+			return i;
+	list->devices[*count] = *device;
+	return (*count)++;
+}
+
+/* Devices from `first` on came from `spec`; those that were known before are dropped. */
 static int add_probes(struct targets *targets, const struct spec *spec, size_t first,
 		      const uint8_t *recording)
 {
-	size_t need = targets->list.count * VNT_DIRECTIONS;
+	size_t need = targets->list.count * VNT_DIRECTIONS, count = first;
 	int err;
 
 	err = array_reserve(&targets->probes, &targets->probes_room, need,
@@ -86,11 +97,15 @@ static int add_probes(struct targets *targets, const struct spec *spec, size_t f
 		err = array_reserve(&targets->devices, &targets->devices_room, need,
 				    sizeof(*targets->devices));
 	for (size_t i = first; !err && i < targets->list.count; i++) {
+		const struct device device = targets->list.devices[i];
+		size_t index = keep_device(&targets->list, &count, &device);
+
 		if (spec->rx)
-			err = add_probe(targets, i, VNT_RX, recording);
+			err = add_probe(targets, &device, index, VNT_RX, recording);
 		if (!err && spec->tx)
-			err = add_probe(targets, i, VNT_TX, recording);
+			err = add_probe(targets, &device, index, VNT_TX, recording);
 	}
+	targets->list.count = count;
 	return err;
 }
 
@@ -109,10 +124,10 @@ static int find_all(struct targets *targets, const char *domain_name)
 		size_t first = targets->list.count;
 		char reason[DEVICE_REASON_MAX];
 
-		if (device_resolve(&targets->list, &targets->specs[i], reason)) {
+		device_resolve(&targets->list, &targets->specs[i], reason);
+		if (*reason) {
 			message_error("%s", reason);
 			targets->missing++;
-			continue;
 		}
 		err = add_probes(targets, &targets->specs[i], first, recording);
 	}

@@ -11,7 +11,7 @@
 struct targets {
 	struct spec *specs;
 	size_t nspecs;
-	size_t missing; /* specs that nothing was found for */
+	size_t missing; /* specs that not everything was found for */
 	struct device_list list;
 	struct trace_info info;        /* one domain; probes as below */
 	struct devtable_probe *probes; /* per probe: what to attach */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,8 +16,14 @@
 
 #define PAYLOAD_MAX (COLUMNS_MAX > ROWS_MAX ? COLUMNS_MAX : ROWS_MAX)
 
+#define WAIT_MS 100
+#define WAITS   10 /* for room in a pipe, after it is time to stop */
+
 struct writer {
 	int fd;
+	bool is_pipe; /* or a socket */
+	stop_fn stop;
+	void *stop_context;
 	int error;  /* the first one; nothing is written after it */
 	bool whole; /* the file ends with a whole block nevertheless */
 	uint64_t bytes;
@@ -54,20 +62,58 @@ static bool writer_undo(struct writer *writer, size_t bytes)
 	return !ftruncate(writer->fd, end - bytes) && lseek(writer->fd, end - bytes, SEEK_SET) >= 0;
 }
 
+/* Waits until at least a page can be written. 0 or -errno. */
+static int writer_wait(const struct writer *writer)
+{
+	struct pollfd pipe = {.fd = writer->fd, .events = POLLOUT};
+	int waits = 0, ready;
+
+	do {
+		ready = poll(&pipe, 1, WAIT_MS);
+		if (ready < 0 && errno != EINTR)
+			return -errno;
+		if (writer->stop && writer->stop(writer->stop_context))
+			waits++;
+	} while (ready <= 0 && waits < WAITS);
+	return ready > 0 ? 0 : -ETIMEDOUT;
+}
+
+/*
+ * Writes what is there, or the start of it; bytes or -errno. A pipe gets no more than it has room for:
+ * a write that blocks could not be given up, and one that does not may not be asked for, as that mode
+ * belongs to all who share the pipe.
+ */
+static ssize_t writer_some(const struct writer *writer, const struct iovec *vector)
+{
+	struct iovec part[2] = {vector[0], vector[1]};
+	size_t room = PIPE_BUF;
+	ssize_t got;
+	int err = 0;
+
+	for (int i = 0; writer->is_pipe && i < 2; i++) {
+		part[i].iov_len = part[i].iov_len < room ? part[i].iov_len : room;
+		room -= part[i].iov_len;
+	}
+	if (writer->is_pipe)
+		err = writer_wait(writer);
+	if (err)
+		return err;
+	got = writev(writer->fd, part, 2);
+	return got < 0 ? -errno : got;
+}
+
 static int writer_write(struct writer *writer, struct iovec *vector)
 {
 	size_t done = 0;
 
 	while (vector[0].iov_len + vector[1].iov_len) {
-		ssize_t got = writev(writer->fd, vector, 2);
+		ssize_t got = writer_some(writer, vector);
 
 		if (got >= 0) {
 			vector_advance(vector, got);
 			done += got;
-		} else if (errno == EAGAIN) { /* a pipe shared with a program that wants it so */
-			poll(&(struct pollfd){.fd = writer->fd, .events = POLLOUT}, 1, -1);
-		} else if (errno != EINTR) {
-			writer->error = -errno;
+		} else if (got != -EINTR && got != -EAGAIN) { /* room that another writer took */
+			writer->error = got;
 			writer->whole = writer_undo(writer, done);
 			return writer->error;
 		}
@@ -166,6 +212,19 @@ static int writer_put_header(struct writer *writer, const struct trace_info *inf
 	return err;
 }
 
+/* What a file holds behind the trace would pass for damage. */
+static int writer_prepare(struct writer *writer)
+{
+	struct stat st;
+
+	if (fstat(writer->fd, &st))
+		return 0; /* the first write says what is wrong */
+	writer->is_pipe = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+	if (!S_ISREG(st.st_mode) || fcntl(writer->fd, F_GETFL) & O_APPEND)
+		return 0;
+	return ftruncate(writer->fd, lseek(writer->fd, 0, SEEK_CUR)) ? -errno : 0;
+}
+
 int writer_open(struct writer **out, int fd, const struct trace_info *info)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
@@ -184,7 +243,9 @@ int writer_open(struct writer **out, int fd, const struct trace_info *info)
 	err = encoder_open(&writer->encoder);
 	if (err)
 		goto out;
-	err = writer_put_header(writer, info);
+	err = writer_prepare(writer);
+	if (!err)
+		err = writer_put_header(writer, info);
 out:
 	if (err)
 		writer_close(writer);
@@ -228,6 +289,12 @@ int writer_put(struct writer *writer, const struct batch *batch)
 					      count);
 	}
 	return err;
+}
+
+void writer_stop_when(struct writer *writer, stop_fn stop, void *context)
+{
+	writer->stop = stop;
+	writer->stop_context = context;
 }
 
 uint64_t writer_bytes(const struct writer *writer)

@@ -11,9 +11,18 @@
 
 struct writer;
 
+typedef bool (*stop_fn)(void *context);
+
 /* Writes the header (twice, so that one damaged sector cannot lose it) to `fd`, which stays the
- * caller's. `fd` may be a pipe. 0 or -errno; on error *writer is NULL. */
+ * caller's. `fd` may be a pipe; a regular file is cut off at its position first, unless it is open for
+ * appending. 0 or -errno; on error *writer is NULL. */
 int writer_open(struct writer **writer, int fd, const struct trace_info *info);
+
+/*
+ * Lets the writer give up on a pipe or socket that nobody reads: once `stop` says true it waits no
+ * more than a second for room, and the put fails with -ETIMEDOUT. Without it, it waits for ever.
+ */
+void writer_stop_when(struct writer *writer, stop_fn stop, void *context);
 
 /*
  * Appends one block (several if the batch is large). Events must not be earlier than any event

@@ -209,10 +209,77 @@ flip_byte() {
 	[[ $stderr == "vnettrace: report: "*"No space left on device" ]]
 }
 
+@test "closed standard streams are not taken by files" {
+	record_in_ns -v -i v1 -d 0.1 -o "$NET_DIR/closed.vnt" <&- >&- 2>&-
+	run --separate-stderr "$VNETTRACE" report "$NET_DIR/closed.vnt"
+	((status == 0))
+	[[ -z $stderr ]]
+	"$VNETTRACE" merge -o "$NET_DIR/closed.vnt" "$GOOD" <&- 2>&-
+	cmp "$NET_DIR/closed.vnt" <("$VNETTRACE" merge -q "$GOOD")
+	run --separate-stderr sh -c "'$VNETTRACE' report '$GOOD' >&-"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: cannot write to standard output: Bad file descriptor" ]]
+	run --separate-stderr sh -c "'$VNETTRACE' report - <&-"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: cannot read 'standard input': Bad file descriptor" ]]
+}
+
+@test "a file size limit is an error, not the end" {
+	for command in merge "report -f json"; do
+		run --separate-stderr bash -c "ulimit -f 1; '$VNETTRACE' $command -o '$NET_DIR/limit' '$GOOD'"
+		((status == 1))
+		[[ $stderr == "vnettrace: ${command%% *}: cannot write '$NET_DIR/limit': File too large" ]]
+		rm -f "$NET_DIR/limit"
+	done
+}
+
 @test "an output that exists keeps its content when the input is bad" {
 	echo precious >"$NET_DIR/precious"
 	fails 1 "*" "$VNETTRACE" merge -o "$NET_DIR/precious" "$NET_DIR/missing.vnt"
 	[[ $(<"$NET_DIR/precious") == precious ]]
+}
+
+@test "a recording that cannot start leaves files alone" {
+	echo precious >"$NET_DIR/precious"
+	for file in precious new.vnt; do
+		fails 1 "vnettrace: record: *: Too many open files" in_ns "$NET_H1" \
+			prlimit --nofile=9 "$VNETTRACE" record -i v1 -o "$NET_DIR/$file"
+	done
+	[[ $(<"$NET_DIR/precious") == precious ]]
+	[[ ! -e $NET_DIR/new.vnt ]]
+	record_in_ns -q -i v1 -d 0.1 -o "$NET_DIR/precious"
+	run --separate-stderr "$VNETTRACE" report "$NET_DIR/precious"
+	((status == 0))
+}
+
+@test "output is also an input" {
+	cp "$GOOD" "$NET_DIR/both.vnt"
+	ln -f "$NET_DIR/both.vnt" "$NET_DIR/linked.vnt"
+	for command in merge report; do
+		for output in both linked; do
+			fails 1 "vnettrace: $command: output '$NET_DIR/$output.vnt' is also an input" \
+				"$VNETTRACE" "$command" -o "$NET_DIR/$output.vnt" "$NET_DIR/both.vnt"
+		done
+		fails 1 "vnettrace: $command: output '-' is also an input" \
+			sh -c "'$VNETTRACE' $command '$NET_DIR/both.vnt' >>'$NET_DIR/linked.vnt'"
+		fails 1 "vnettrace: $command: output '$NET_DIR/both.vnt' is also an input" \
+			sh -c "'$VNETTRACE' $command -o '$NET_DIR/both.vnt' - <'$NET_DIR/both.vnt'"
+	done
+	cmp "$GOOD" "$NET_DIR/both.vnt"
+}
+
+@test "a trace is appended where the shell says so, and else replaces what was there" {
+	merged=$NET_DIR/merged.vnt
+	"$VNETTRACE" merge -q "$GOOD" >"$merged"
+	"$VNETTRACE" merge -q "$GOOD" | cmp - "$merged"
+	{ echo title; "$VNETTRACE" merge -q "$GOOD"; } >"$NET_DIR/titled"
+	cmp "$merged" <(tail -n +2 "$NET_DIR/titled")
+	echo title >"$NET_DIR/titled"
+	"$VNETTRACE" merge -q "$GOOD" >>"$NET_DIR/titled"
+	cmp "$merged" <(tail -n +2 "$NET_DIR/titled")
+	head -c 1M /dev/zero >"$NET_DIR/long"
+	"$VNETTRACE" merge -q -o "$NET_DIR/long" "$GOOD"
+	cmp "$merged" "$NET_DIR/long"
 }
 
 @test "no such device, namespace, bridge" {
@@ -315,6 +382,30 @@ public_copy() {
 	ip -n "$NET_H1" link delete b1
 }
 
+@test "a tunnel or virtual machine's device, and no Open vSwitch here" {
+	for mode in tun tap; do
+		ip -n "$NET_H1" tuntap add dev "$mode"9 mode "$mode"
+		run --separate-stderr in_ns "$NET_H1" unshare --mount env -u OVS_RUNDIR sh -c '
+			[ ! -e /run/openvswitch ] || mount -t tmpfs none /run/openvswitch || exit
+			PATH=/nonexistent
+			exec "$0" record -i "$1" -d 0.1 -o /dev/null' "$VNETTRACE" "$mode"9
+		echo "$stderr"
+		((status == 0 && ${#stderr_lines[@]} == 2))
+		[[ $stderr == *"tracing 2 probes on 1 device to"* ]]
+	done
+}
+
+@test "what is asked for twice is traced, and counted, once" {
+	run --separate-stderr record_in_ns -v -i v1 -p dev:v1:rx -i v1 -p "dev:$NET_H1/v2:tx" -p dev:v2:tx \
+		-p dev:v2:rx -d 0.1 -o "$NET_DIR/twice.vnt"
+	((status == 0))
+	[[ $(sed -n 's/.* probe [0-9]*: //p' <<<"$stderr" | xargs) == \
+		"dev:v1:rx dev:v1:tx dev:$NET_H1/v2:tx dev:v2:rx" ]]
+	[[ $stderr == *"tracing 4 probes on 2 devices to"* ]]
+	run --separate-stderr "$VNETTRACE" merge -o "$NET_DIR/one.vnt" "$GOOD"
+	[[ $stderr == "vnettrace: merge: 1000 events of 1 domain" ]]
+}
+
 @test "--buffer: what finds it full is counted, to the last event" {
 	record_start tiny "$NET_H1" --buffer 4K -i v1:tx 'udp port 5001'
 	# Nobody reads the ring: 64 slots, one of them for the flow on each processor.
@@ -398,6 +489,33 @@ public_copy() {
 		[[ $output == 1 ]]
 		grep -q '^vnettrace: record: .*: Broken pipe$' "$NET_DIR/pipe.err"
 	}
+}
+
+# stalled ARGUMENT...: a recording into a pipe that is open for reading, and not read.
+stalled() {
+	local status=0
+
+	mkfifo "$NET_DIR/fifo"
+	exec {reader}<>"$NET_DIR/fifo"
+	record_start fifo "$NET_H1" -i v1 -i v2 -o "$NET_DIR/fifo" "$@" 'udp port 5001'
+	exec {reader}>&-
+	exec {reader}<"$NET_DIR/fifo"
+	traffic 30000 100000
+	[[ $* == *-d* ]] || kill -TERM "${RECORD_PID[fifo]}"
+	timeout 10 tail --pid="${RECORD_PID[fifo]}" -f /dev/null
+	wait "${RECORD_PID[fifo]}" || status=$?
+	cat "$NET_DIR/fifo.err"
+	((status == 1))
+	grep -q "^vnettrace: record: cannot write '$NET_DIR/fifo': its reader has stalled$" \
+		"$NET_DIR/fifo.err"
+	(($(sed -n 's/.* events, \([0-9]*\) lost.*/\1/p' "$NET_DIR/fifo.err") > 0))
+	exec {reader}>&-
+	rm "$NET_DIR/fifo"
+}
+
+@test "a reader of the pipe that stalls does not hold up the end" {
+	stalled
+	stalled -d 2
 }
 
 @test "a trace is for its owner only" {

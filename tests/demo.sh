@@ -12,6 +12,8 @@ export BUILD
 unset VNETTRACE
 # shellcheck source=tests/lib/packages.bash
 . "$source_dir/tests/lib/packages.bash"
+# shellcheck source=tests/lib/build.bash
+. "$source_dir/tests/lib/build.bash"
 # shellcheck source=tests/lib/network.bash
 . "$source_dir/tests/lib/network.bash"
 # shellcheck source=tests/lib/record.bash
@@ -19,11 +21,6 @@ unset VNETTRACE
 
 say() {
 	printf '\n== %s\n' "$*"
-}
-
-build() {
-	cmake -S "$source_dir" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-	ninja -C "$BUILD" --quiet
 }
 
 run_traffic() {
@@ -41,7 +38,7 @@ main() {
 	say "packages"
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}"
 	say "build"
-	build
+	build_in "$BUILD" Release >/dev/null
 	say "network: h1 eth0 -- p1 $BRIDGE p2 -- eth0 h2"
 	network_trap
 	network_open

@@ -241,3 +241,36 @@ capture() {
 	json '[.probes[].name] | sort == ["sw/dev:p1:rx","sw/dev:p1:tx","sw/dev:p2:rx","sw/dev:p2:tx"]'
 	json '.packets | .observed == 100 and .complete == 100'
 }
+
+# traced_alone GLOB COMMAND...: of the switch only the bridge device is traced, and why is said.
+traced_alone() {
+	local pattern=$1
+
+	shift
+	run --separate-stderr in_ns "$NET_MID" "$@" "$VNETTRACE" record -v -i "$BRIDGE" -d 0.1 -o /dev/null
+	echo "status $status: $stderr"
+	((status == 3))
+	[[ ${stderr_lines[0]} == "vnettrace: record: cannot list the ports of '$BRIDGE': "$pattern ]]
+	[[ $(sed -n 's/.* probe [0-9]*: //p' <<<"$stderr" | xargs) == "dev:$BRIDGE:rx dev:$BRIDGE:tx" ]]
+	run --separate-stderr in_ns "$NET_MID" "$@" "$VNETTRACE" record --strict -i "$BRIDGE" -o /dev/null
+	((status == 1 && ${#stderr_lines[@]} == 1))
+	[[ $stderr == "vnettrace: record: cannot list the ports of '$BRIDGE': "$pattern ]]
+	run --separate-stderr in_ns "$NET_MID" "$@" "$VNETTRACE" record -p "port-of:$BRIDGE" -o /dev/null
+	((status == 1 && ${#stderr_lines[@]} == 1))
+	[[ $stderr == "vnettrace: record: cannot list the ports of '$BRIDGE': "$pattern ]]
+}
+
+@test "a switch that does not name its ports" {
+	[[ -n ${OVS_RUNDIR:-} ]] || skip "the switch is a Linux bridge"
+	traced_alone '*ovs-vsctl: not found' env PATH=/nonexistent
+	traced_alone '*No such file or directory*' env OVS_RUNDIR=/nonexistent
+	# Another TAP device is no bridge, and that is no fault.
+	ip -n "$NET_MID" tuntap add dev tap9 mode tap
+	run --separate-stderr in_ns "$NET_MID" "$VNETTRACE" record -i tap9 -d 0.1 -o /dev/null
+	((status == 0 && ${#stderr_lines[@]} == 2))
+	run --separate-stderr in_ns "$NET_MID" "$VNETTRACE" record -p port-of:tap9 -o /dev/null
+	[[ $stderr == "vnettrace: record: 'tap9' is not a bridge with known ports" ]]
+	# Last: nothing works without it.
+	network_stop_pidfile "$OVS_RUNDIR/ovsdb-server.pid" 2>/dev/null
+	traced_alone '*No such file or directory*'
+}

@@ -17,6 +17,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 # shellcheck source=tests/lib/packages.bash
 . "$source_dir/tests/lib/packages.bash"
+# shellcheck source=tests/lib/build.bash
+. "$source_dir/tests/lib/build.bash"
 cd "$source_dir" || exit
 
 passed=0
@@ -28,17 +30,12 @@ step_packages() {
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}"
 }
 
-build() {
-	cmake -S . -B "$1" -G Ninja -DCMAKE_BUILD_TYPE="$2" -DCMAKE_C_FLAGS=-Werror &&
-		ninja -C "$1"
-}
-
 step_release() {
-	build "$release" Release
+	build_in "$release" Release -DCMAKE_C_FLAGS=-Werror
 }
 
 step_sanitize() {
-	build "$sanitize" Sanitize
+	build_in "$sanitize" Sanitize -DCMAKE_C_FLAGS=-Werror
 }
 
 step_unit() {

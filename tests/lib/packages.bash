@@ -6,7 +6,7 @@
 PACKAGES_BUILD=(gcc libc6-dev clang llvm bpftool cmake ninja-build pkgconf
 	libbpf-dev libelf-dev liblz4-dev libpcap-dev zlib1g-dev)
 PACKAGES_NETWORK=(ethtool iproute2 iptables iputils-ping openvswitch-switch procps sockperf)
-PACKAGES_TEST=(bats clang-format clang-tidy iperf3 jq libcriterion-dev mandoc shellcheck spin
+PACKAGES_TEST=(bats clang-format clang-tidy iperf3 jq libcriterion-dev make mandoc shellcheck spin
 	tcpdump util-linux)
 
 # Packages may want to start their services. Tests start what they need by themselves.

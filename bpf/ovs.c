@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ovs.h"
+
+#define NO_BRIDGE 2 /* exit status of br-exists */
+
+static bool has_line(const char *path, const char *wanted)
+{
+	FILE *file = fopen(path, "re");
+	bool found = false;
+	char line[128];
+
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = strcmp(line, wanted) == 0;
+	fclose(file);
+	return found;
+}
+
+/* `comm` is the path /proc/PID/comm. */
+static bool has_open(const char *comm, const char *device)
+{
+	char pattern[64], line[64];
+	bool found = false;
+	glob_t files = {};
+
+	snprintf(pattern, sizeof(pattern), "%.*sfdinfo/*", (int)(strlen(comm) - strlen("comm")),
+		 comm);
+	snprintf(line, sizeof(line), "iff:\t%s\n", device);
+	glob(pattern, GLOB_NOSORT, NULL, &files);
+	for (size_t i = 0; !found && i < files.gl_pathc; i++)
+		found = has_line(files.gl_pathv[i], line);
+	globfree(&files);
+	return found;
+}
+
+static bool daemon_has_open(const char *device)
+{
+	bool found = false;
+	glob_t files = {};
+
+	glob("/proc/[0-9]*/comm", GLOB_NOSORT, NULL, &files);
+	for (size_t i = 0; !found && i < files.gl_pathc; i++)
+		found = has_line(files.gl_pathv[i], "ovs-vswitchd\n") &&
+			has_open(files.gl_pathv[i], device);
+	globfree(&files);
+	return found;
+}
+
+static bool may_exist(const char *folder)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/db.sock", folder);
+	return !access(path, F_OK) || (errno != ENOENT && errno != ENOTDIR);
+}
+
+bool ovs_may_own(const char *device)
+{
+	const char *folder = getenv("OVS_RUNDIR");
+
+	return daemon_has_open(device) || (folder && may_exist(folder)) ||
+	       may_exist("/var/run/openvswitch");
+}
+
+/* Standard output and standard error of a command; its wait status, or -1 with errno. */
+static int run(const char *command, char **output)
+{
+	FILE *pipe = popen(command, "re");
+	size_t size = 0;
+
+	*output = NULL;
+	if (!pipe)
+		return -1;
+	if (getdelim(output, &size, '\0', pipe) < 0) {
+		free(*output);
+		*output = strdup("");
+	}
+	return pclose(pipe);
+}
+
+static void last_line(char *text, char *reason)
+{
+	size_t length = strlen(text);
+	const char *line;
+
+	while (length && text[length - 1] == '\n')
+		text[--length] = '\0';
+	line = strrchr(text, '\n');
+	snprintf(reason, OVS_REASON_MAX, "%s", line ? line + 1 : text);
+}
+
+int ovs_list_ports(const char *bridge, char **ports, char *reason)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	char command[128];
+	int status;
+
+	/* Device names may hold what a shell or ovs-vsctl interprets; bridges' names do not. */
+	if (*bridge == '-' || strspn(bridge, plain) != strlen(bridge))
+		return -ENODEV;
+	snprintf(command, sizeof(command),
+		 "exec ovs-vsctl --timeout=5 br-exists %s -- list-ports %s 2>&1", bridge, bridge);
+	status = run(command, ports);
+	if (status == 0 && *ports)
+		return 0;
+	if (status < 0 || !*ports)
+		snprintf(reason, OVS_REASON_MAX, "%s", strerror(errno));
+	else
+		last_line(*ports, reason);
+	free(*ports);
+	return status > 0 && WIFEXITED(status) && WEXITSTATUS(status) == NO_BRIDGE ? -ENODEV : -EIO;
+}
