@@ -7,11 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "drain.h"
 #include "host.h"
 #include "tally.h"
 #include "recorder.h"
 #include "lib/budget.h"
-#include "lib/order.h"
 
 #define NS_PER_MS    1000000ull
 #define BLOCK_EVENTS 32768
@@ -33,8 +33,7 @@ struct recorder {
 	const struct domain *domain;
 	struct tracer *tracer;
 	struct writer *writer;
-	struct order *order;
-	uint32_t ring_slots;
+	struct drain *drain;
 	uint64_t max_events;
 	stop_fn stop;
 	void *stop_context;
@@ -42,16 +41,11 @@ struct recorder {
 	uint64_t stop_ns; /* events from here on are not the recording's */
 	uint64_t flushed_ns;
 	uint64_t housekept_ns;
-	uint64_t ticked_ns;
-	uint64_t tick_ns; /* between the last two ticks */
-	uint64_t fullest; /* most slots that one CPU reserved since the last tick */
 	struct tally tally;
 	struct budget budget;
 	struct change change;
-	uint32_t threshold;   /* in force for the events that are taken now */
-	uint64_t *heads;      /* per CPU: at the last tick */
-	uint64_t *watermarks; /* per CPU: no older event will come */
-	bool *ended;          /* per probe */
+	uint32_t threshold; /* in force for the events that are taken now */
+	bool *ended;        /* per probe */
 	uint64_t *seen_flows;
 	struct flow_row flows[BLOCK_FLOWS];
 	size_t nflows;
@@ -142,8 +136,9 @@ static int housekeep(struct recorder *recorder, uint64_t now_ns)
 	return err ? err : tally_write(&recorder->tally, now_ns, recorder->taken);
 }
 
-static int add_flow(struct recorder *recorder, const struct vnt_slot *slot)
+static int add_flow(void *context, const struct vnt_slot *slot)
 {
+	struct recorder *recorder = context;
 	uint64_t *seen = &recorder->seen_flows[slot->flow_hash % SEEN_FLOWS];
 
 	if (*seen == slot->flow_hash)
@@ -152,39 +147,6 @@ static int add_flow(struct recorder *recorder, const struct vnt_slot *slot)
 	recorder->flows[recorder->nflows++] =
 		(struct flow_row){.hash = slot->flow_hash, .flow = slot->flow};
 	return recorder->nflows == BLOCK_FLOWS ? flush(recorder) : 0;
-}
-
-/*
- * Empties one ring. Whatever was reserved before `now_ns` lies before the head that is read after
- * it, and whatever is reserved later is younger (ring.h): once all up to that head is read, no event
- * older than `now_ns` can come from this CPU.
- */
-static int drain_cpu(struct recorder *recorder, unsigned int cpu, uint64_t now_ns)
-{
-	uint64_t head = tracer_head(recorder->tracer, cpu);
-	const struct vnt_slot *slot;
-	int err = 0;
-
-	if (head - recorder->heads[cpu] > recorder->fullest)
-		recorder->fullest = head - recorder->heads[cpu];
-	recorder->heads[cpu] = head;
-
-	/* A writer that stays interrupted on another CPU must not make this queue grow for ever. */
-	if (order_held(recorder->order, cpu) > 4 * (size_t)recorder->ring_slots)
-		return 0;
-	while (!err && tracer_position(recorder->tracer, cpu) != head) {
-		slot = tracer_next(recorder->tracer, cpu);
-		if (!slot)
-			break;
-		if (slot->kind == VNT_SLOT_FLOW)
-			err = add_flow(recorder, slot);
-		else if (slot->event.time_ns >= recorder->start_ns)
-			err = order_add(recorder->order, cpu, &slot->event);
-	}
-	if (tracer_position(recorder->tracer, cpu) == head)
-		recorder->watermarks[cpu] = now_ns;
-	tracer_release(recorder->tracer, cpu);
-	return err;
 }
 
 /* Of new events in the block, those that the rate in force keeps; returns how many. */
@@ -218,7 +180,7 @@ static int take_until(struct recorder *recorder, uint64_t watermark_ns)
 		room = BLOCK_EVENTS - recorder->nevents;
 		if (recorder->max_events && room > recorder->max_events - recorder->taken)
 			room = recorder->max_events - recorder->taken;
-		got = order_take(recorder->order, watermark_ns, end, room);
+		got = drain_take(recorder->drain, watermark_ns, end, room);
 		kept = keep_sampled(recorder, end, got);
 		recorder->nevents += kept;
 		recorder->taken += kept;
@@ -248,21 +210,16 @@ static int take(struct recorder *recorder, uint64_t watermark_ns)
 	return err ? err : take_until(recorder, watermark_ns);
 }
 
-/* Drains all rings; *watermark_ns is the time before which everything is now in the block. */
+/* *watermark_ns is the time before which everything is now in the block. */
 static int drain(struct recorder *recorder, uint64_t *watermark_ns)
 {
-	uint64_t now_ns = host_now_ns(recorder->domain), watermark = now_ns;
-	int err = 0;
+	uint64_t now_ns = host_now_ns(recorder->domain);
+	int err = drain_run(recorder->drain, now_ns, recorder->start_ns, watermark_ns);
 
-	for (unsigned int cpu = 0; !err && cpu < tracer_cpus(recorder->tracer); cpu++) {
-		err = drain_cpu(recorder, cpu, now_ns);
-		if (recorder->watermarks[cpu] < watermark)
-			watermark = recorder->watermarks[cpu];
-	}
-	*watermark_ns = watermark;
-	if (watermark > recorder->stop_ns)
-		watermark = recorder->stop_ns;
-	return err ? err : take(recorder, watermark);
+	if (err)
+		return err;
+	return take(recorder,
+		    *watermark_ns < recorder->stop_ns ? *watermark_ns : recorder->stop_ns);
 }
 
 int recorder_tick(struct recorder *recorder)
@@ -270,9 +227,6 @@ int recorder_tick(struct recorder *recorder)
 	uint64_t now_ns = host_now_ns(recorder->domain), watermark_ns;
 	int err;
 
-	recorder->fullest = 0;
-	recorder->tick_ns = now_ns - recorder->ticked_ns;
-	recorder->ticked_ns = now_ns;
 	err = drain(recorder, &watermark_ns);
 	if (!err && now_ns - recorder->flushed_ns >= FLUSH_NS) {
 		err = flush(recorder);
@@ -291,13 +245,9 @@ int recorder_tick(struct recorder *recorder)
 
 uint64_t recorder_patience(const struct recorder *recorder)
 {
-	uint64_t now_ns = host_now_ns(recorder->domain), patience = TICK_NS;
+	uint64_t now_ns = host_now_ns(recorder->domain);
+	uint64_t patience = drain_patience(recorder->drain);
 
-	/* At the rate of the last tick no ring gets more than a quarter full. */
-	if (recorder->fullest > recorder->ring_slots / 4)
-		patience = 0;
-	else if (recorder->fullest)
-		patience = recorder->tick_ns * (recorder->ring_slots / 4) / recorder->fullest;
 	if (patience > TICK_NS)
 		patience = TICK_NS;
 	if (now_ns >= recorder->stop_ns)
@@ -338,7 +288,7 @@ static void discard_rest(struct recorder *recorder)
 		drain(recorder, &watermark_ns);
 		discard(recorder, recorder->events, recorder->nevents);
 		recorder->nevents = 0;
-		got = order_take(recorder->order, recorder->stop_ns, recorder->events,
+		got = drain_take(recorder->drain, recorder->stop_ns, recorder->events,
 				 BLOCK_EVENTS);
 		discard(recorder, recorder->events, keep_sampled(recorder, recorder->events, got));
 	} while (got);
@@ -399,19 +349,15 @@ int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 	return err;
 }
 
-static int allocate(struct recorder *recorder, size_t probes)
+static int allocate(struct recorder *recorder, const struct recorder_options *options)
 {
-	unsigned int cpus = tracer_cpus(recorder->tracer);
-
-	recorder->heads = calloc(cpus, sizeof(*recorder->heads));
-	recorder->watermarks = calloc(cpus, sizeof(*recorder->watermarks));
-	recorder->ended = calloc(probes, sizeof(*recorder->ended));
+	recorder->ended = calloc(options->info->nprobes, sizeof(*recorder->ended));
 	recorder->seen_flows = calloc(SEEN_FLOWS, sizeof(*recorder->seen_flows));
 	recorder->events = calloc(BLOCK_EVENTS, sizeof(*recorder->events));
-	if (!recorder->heads || !recorder->watermarks || !recorder->ended ||
-	    !recorder->seen_flows || !recorder->events)
+	if (!recorder->ended || !recorder->seen_flows || !recorder->events)
 		return -ENOMEM;
-	return order_open(&recorder->order, cpus);
+	return drain_open(&recorder->drain, recorder->tracer, options->tracer.ring_slots, add_flow,
+			  recorder);
 }
 
 /* From then on a reader of the trace who stalls is not waited for. */
@@ -438,7 +384,6 @@ static int start(struct recorder *recorder, const struct recorder_options *optio
 	recorder->start_ns = host_now_ns(recorder->domain);
 	if (options->duration_ns)
 		recorder->stop_ns = recorder->start_ns + options->duration_ns;
-	recorder->ticked_ns = recorder->start_ns;
 	recorder->flushed_ns = recorder->start_ns;
 	recorder->housekept_ns = recorder->start_ns;
 	budget_start(&recorder->budget, options->max_overhead, options->threshold,
@@ -460,7 +405,6 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 		return -ENOMEM;
 	self->info = options->info;
 	self->domain = &options->info->domains[0];
-	self->ring_slots = options->tracer.ring_slots;
 	self->max_events = options->max_events;
 	self->stop = options->stop;
 	self->stop_context = options->stop_context;
@@ -470,7 +414,7 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	err = tracer_open(&self->tracer, &tracer, reason);
 	if (err)
 		goto out;
-	err = allocate(self, options->info->nprobes);
+	err = allocate(self, options);
 	if (!err)
 		err = start(self, options);
 	if (err)
@@ -490,10 +434,8 @@ void recorder_close(struct recorder *recorder)
 		return;
 	tracer_close(recorder->tracer);
 	writer_close(recorder->writer);
-	order_close(recorder->order);
+	drain_close(recorder->drain);
 	tally_release(&recorder->tally);
-	free(recorder->watermarks);
-	free(recorder->heads);
 	free(recorder->ended);
 	free(recorder->seen_flows);
 	free(recorder->events);
