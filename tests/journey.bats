@@ -64,10 +64,12 @@ means_add_up() {
 		jq -r "$1 | if type == \"array\" then .[0] else . end | keys | join(\" \")" \
 			"$NET_DIR/kept/all.json"
 	}
-	[[ $(keys .) == "cpus domains flows loss overhead packets paths probes schema" ]]
-	[[ $(keys .domains) == "boot_id clock events first_ns hostname kernel last_ns lost name" ]]
+	[[ $(keys .) == "cpus domains flows ledger loss overhead packets paths probes schema" ]]
+	[[ $(keys .domains) == \
+		"boot_id clock events first_ns hostname kernel last_ns lost name sampled_out" ]]
 	[[ $(keys '.domains[0].clock') == "bound_ns drift_ppm method offset_ns rejected" ]]
-	[[ $(keys .probes) == "bytes domain events lost name packet_rate packets throughput_bps" ]]
+	[[ $(keys .probes) == \
+		"bytes domain events lost name packet_rate packets sampled_out throughput_bps" ]]
 	[[ $(keys .packets) == "ambiguous complete observed partial" ]]
 	[[ $(keys .paths) == "end_to_end hops packets probes" ]]
 	[[ $(keys '.paths[0].hops') == "cross_domain from latency share to" ]]
@@ -75,7 +77,7 @@ means_add_up() {
 	[[ $(keys .flows) == \
 		"bytes dport dst latency loss_ratio packets proto sport src throughput_bps" ]]
 	[[ $(keys .cpus) == "cpu domain events probe" ]]
-	[[ $(keys .overhead) == "events run_ns_per_event tracer_cpu_seconds" ]]
+	[[ $(keys .overhead) == "events programs run_ns_per_event tracer_cpu_seconds" ]]
 	latency="bound_ns count jitter_ns max_ns mean_ns min_ns p50_ns p90_ns p999_ns p99_ns"
 	[[ $(keys '.paths[0].end_to_end') == "$latency" ]]
 	[[ $(keys '.paths[0].hops[0].latency') == "$latency" ]]
