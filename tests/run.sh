@@ -27,7 +27,8 @@ failed=0
 steps=(packages release sanitize unit unit-sanitize bats bats-sanitize model format tidy man shell)
 
 step_packages() {
-	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}"
+	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}" \
+		"${PACKAGES_GUEST[@]}"
 }
 
 step_release() {
@@ -77,7 +78,7 @@ step_man() {
 step_shell() {
 	# 2053, 2154: globs on the right side, and variables that bats sets.
 	shellcheck -x -P SCRIPTDIR -S warning -e SC2053,SC2154 \
-		.ci/run tests/*.sh tests/model/*.sh tests/*.bats tests/lib/*.bash
+		.ci/run tests/*.sh tests/model/*.sh tests/guest/*.sh tests/*.bats tests/lib/*.bash tests/guest/*.bash
 }
 
 # A step whose output is TAP counts its tests, any other counts as one.
