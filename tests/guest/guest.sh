@@ -119,7 +119,7 @@ setpriv --pdeathsig TERM timeout --kill-after 5 "$timeout" \
 	qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 \
 	-nodefaults -no-user-config -display none -no-reboot -serial "file:$work/console" \
 	-kernel "$dir/vmlinuz" -initrd "$work/initramfs" \
-	-append "console=ttyS0 loglevel=4 panic=-1" \
+	-append "console=ttyS0 loglevel=4 panic=-1 no_timer_check" \
 	-add-fd "fd=$out,set=1" -add-fd "fd=$err,set=2" \
 	-chardev file,id=out,path=/dev/fdset/1,append=on -chardev file,id=err,path=/dev/fdset/2,append=on \
 	-chardev "file,id=status,path=$work/status" -device virtio-serial-pci \

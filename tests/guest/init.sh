@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # init.sh - the guest's first process, run by busybox from the initramfs: puts the host's root file
@@ -34,6 +35,9 @@ mount_root() {
 	mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
 	mount -t devtmpfs dev /root/dev
 	mkdir -p /root/dev/pts /root/dev/shm
+	ln -s /proc/self/fd /root/dev/fd
+	ln -s /proc/self/fd/1 /root/dev/stdout
+	ln -s /proc/self/fd/2 /root/dev/stderr
 	mount -t devpts devpts /root/dev/pts
 	mount -t tmpfs shm /root/dev/shm
 	mount -t tmpfs run /root/run
