@@ -24,7 +24,8 @@ cd "$source_dir" || exit
 passed=0
 failed=0
 
-steps=(packages release sanitize unit unit-sanitize bats bats-sanitize guest model format tidy man shell)
+steps=(packages release sanitize unit unit-sanitize bats bats-sanitize guest model format tidy
+	man shell)
 
 step_packages() {
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}" \
@@ -83,7 +84,7 @@ step_man() {
 step_shell() {
 	# 2053, 2154: globs on the right side, and variables that bats sets.
 	shellcheck -x -P SCRIPTDIR -S warning -e SC2053,SC2154 \
-		.ci/run tests/*.sh tests/model/*.sh tests/guest/*.sh tests/*.bats tests/lib/*.bash tests/guest/*.bash
+		.ci/run tests/*.sh tests/{model,guest}/*.sh tests/*.bats tests/{lib,guest}/*.bash
 }
 
 # A step whose output is TAP counts its tests, any other counts as one.
