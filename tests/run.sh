@@ -24,10 +24,12 @@ cd "$source_dir" || exit
 passed=0
 failed=0
 
-steps=(packages release sanitize unit unit-sanitize bats bats-sanitize model format tidy man shell)
+steps=(packages release sanitize unit unit-sanitize bats bats-sanitize guest model format tidy
+	man shell)
 
 step_packages() {
-	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}"
+	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}" \
+		"${PACKAGES_GUEST[@]}"
 }
 
 step_release() {
@@ -47,12 +49,17 @@ step_unit-sanitize() {
 }
 
 step_bats() {
-	BUILD=$release VNETTRACE=$release/vnettrace timeout 400 bats --tap tests
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 400 bats --tap --filter-tags '!guest' tests
 }
 
 # The same command line under ASan and UBSan; timing and packet counts are Release's job.
 step_bats-sanitize() {
 	BUILD=$sanitize VNETTRACE=$sanitize/vnettrace timeout 400 bats --tap tests/cli.bats
+}
+
+# Other kernels, emulated.
+step_guest() {
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 400 bats --tap --filter-tags guest tests
 }
 
 # The event ring's protocol, in every interleaving.
@@ -77,7 +84,7 @@ step_man() {
 step_shell() {
 	# 2053, 2154: globs on the right side, and variables that bats sets.
 	shellcheck -x -P SCRIPTDIR -S warning -e SC2053,SC2154 \
-		.ci/run tests/*.sh tests/model/*.sh tests/*.bats tests/lib/*.bash
+		.ci/run tests/*.sh tests/{model,guest}/*.sh tests/*.bats tests/{lib,guest}/*.bash
 }
 
 # A step whose output is TAP counts its tests, any other counts as one.
