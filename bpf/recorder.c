@@ -44,6 +44,7 @@ struct recorder {
 	struct tally tally;
 	struct budget budget;
 	struct change change;
+	bool sampling;
 	uint32_t threshold; /* in force for the events that are taken now */
 	bool *ended;        /* per probe */
 	uint64_t *seen_flows;
@@ -228,6 +229,8 @@ int recorder_tick(struct recorder *recorder)
 	int err;
 
 	err = drain(recorder, &watermark_ns);
+	if (recorder->sampling) /* its ranges of time are what rates are computed from */
+		tally_look(&recorder->tally, now_ns);
 	if (!err && now_ns - recorder->flushed_ns >= FLUSH_NS) {
 		err = flush(recorder);
 		recorder->flushed_ns = now_ns;
@@ -410,7 +413,8 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	self->stop_context = options->stop_context;
 	self->stop_ns = UINT64_MAX;
 	tracer.measure |= options->max_overhead > 0;
-	tracer.sampling = options->max_overhead > 0 || options->threshold != VNT_SAMPLE_ALL;
+	self->sampling = tracer.sampling = options->max_overhead > 0 ||
+					   options->threshold != VNT_SAMPLE_ALL;
 	err = tracer_open(&self->tracer, &tracer, reason);
 	if (err)
 		goto out;

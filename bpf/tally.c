@@ -36,29 +36,45 @@ int tally_open(struct tally *tally, struct tracer *tracer, struct writer *writer
 	*tally = (struct tally){.info = info,
 				.tracer = tracer,
 				.writer = writer,
-				.since_ns = now_ns,
+				.looked_ns = now_ns,
+				.written_ns = now_ns,
 				.last_written_ns = now_ns,
 				.start_cpu_ns = own_cpu_ns()};
-	tally->known = calloc(counts, sizeof(*tally->known));
-	tally->late = calloc(counts, sizeof(*tally->late));
+	tally->counts = calloc(counts, sizeof(*tally->counts));
 	tally->unwritten = calloc(info->nprobes, sizeof(*tally->unwritten));
 	/* Two causes of each count, one of each probe, and one for all. */
 	tally->rows = calloc(2 * counts + info->nprobes + 1, sizeof(*tally->rows));
-	if (!tally->known || !tally->late || !tally->unwritten || !tally->rows)
+	if (!tally->counts || !tally->unwritten || !tally->rows)
 		return -ENOMEM;
 	for (unsigned int cpu = 0; cpu < cpus; cpu++)
 		for (size_t probe = 0; probe < info->nprobes; probe++)
-			tally->known[cpu * info->nprobes + probe] =
+			tally->counts[cpu * info->nprobes + probe].known =
 				tracer_count(tracer, cpu, probe);
 	return 0;
 }
 
+/* All fresh counts of a row came between its first and its last time. */
+static void add_fresh(struct tally_count *count, const struct vnt_count *more, uint64_t first_ns,
+		      uint64_t last_ns)
+{
+	struct vnt_count *fresh = &count->fresh;
+	bool none = !fresh->dropped && !fresh->sampled;
+
+	if (none || first_ns < count->first_ns)
+		count->first_ns = first_ns;
+	if (none || last_ns > count->last_ns)
+		count->last_ns = last_ns;
+	fresh->dropped += more->dropped;
+	fresh->sampled += more->sampled;
+	fresh->sampled_bytes += more->sampled_bytes;
+}
+
 void tally_sampled(struct tally *tally, const struct vnt_event *event)
 {
-	struct vnt_count *late = &tally->late[event->cpu * tally->info->nprobes + event->probe];
+	const struct vnt_count more = {.sampled = 1, .sampled_bytes = event->length};
 
-	late->sampled++;
-	late->sampled_bytes += event->length;
+	add_fresh(&tally->counts[event->cpu * tally->info->nprobes + event->probe], &more,
+		  event->time_ns, event->time_ns);
 }
 
 void tally_unwritten(struct tally *tally, const struct vnt_event *event)
@@ -73,29 +89,48 @@ static void add_loss(struct tally *tally, const struct loss_row *row)
 		tally->rows[tally->nrows++] = *row;
 }
 
-/* What a probe did not keep on one CPU since the last look. */
-static void add_count(struct tally *tally, unsigned int cpu, size_t probe, uint64_t now_ns)
+static void look(struct tally *tally, unsigned int cpu, size_t probe, uint64_t now_ns)
 {
-	size_t index = cpu * tally->info->nprobes + probe;
-	struct vnt_count count = tracer_count(tally->tracer, cpu, probe);
-	struct vnt_count *known = &tally->known[index], *late = &tally->late[index];
+	struct tally_count *count = &tally->counts[cpu * tally->info->nprobes + probe];
+	const struct vnt_count now = tracer_count(tally->tracer, cpu, probe);
+	const struct vnt_count more = {
+		.dropped = now.dropped - count->known.dropped,
+		.sampled = now.sampled - count->known.sampled,
+		.sampled_bytes = now.sampled_bytes - count->known.sampled_bytes,
+	};
+
+	count->known = now;
+	if (more.dropped || more.sampled)
+		add_fresh(count, &more, tally->looked_ns, now_ns);
+}
+
+void tally_look(struct tally *tally, uint64_t now_ns)
+{
+	for (unsigned int cpu = 0; cpu < tracer_cpus(tally->tracer); cpu++)
+		for (size_t probe = 0; probe < tally->info->nprobes; probe++)
+			look(tally, cpu, probe, now_ns);
+	tally->looked_ns = now_ns;
+}
+
+static void add_count(struct tally *tally, unsigned int cpu, size_t probe)
+{
+	struct tally_count *count = &tally->counts[cpu * tally->info->nprobes + probe];
 	struct loss_row dropped = {
-		.first_ns = tally->since_ns,
-		.last_ns = now_ns,
-		.count = count.dropped - known->dropped,
+		.first_ns = count->first_ns,
+		.last_ns = count->last_ns,
+		.count = count->fresh.dropped,
 		.probe = probe,
 		.cpu = cpu,
 		.cause = LOSS_RING_FULL,
 	};
 	struct loss_row sampled = dropped;
 
-	sampled.count = count.sampled - known->sampled + late->sampled;
-	sampled.bytes = count.sampled_bytes - known->sampled_bytes + late->sampled_bytes;
+	sampled.count = count->fresh.sampled;
+	sampled.bytes = count->fresh.sampled_bytes;
 	sampled.cause = LOSS_SAMPLED;
 	tally->lost += dropped.count;
 	tally->sampled += sampled.count;
-	*known = count;
-	*late = (struct vnt_count){};
+	count->fresh = (struct vnt_count){};
 	add_loss(tally, &dropped);
 	add_loss(tally, &sampled);
 }
@@ -129,7 +164,7 @@ static void add_missed(struct tally *tally, uint64_t now_ns)
 {
 	struct tracer_cost costs[TRACER_PROGRAMS];
 	struct loss_row row = {
-		.first_ns = tally->since_ns,
+		.first_ns = tally->written_ns,
 		.last_ns = now_ns,
 		.probe = ANY_PROBE,
 		.cpu = ANY_CPU,
@@ -190,22 +225,22 @@ int tally_write(struct tally *tally, uint64_t now_ns, uint64_t events)
 {
 	int err;
 
+	tally_look(tally, now_ns);
 	tally->nrows = 0;
 	for (unsigned int cpu = 0; cpu < tracer_cpus(tally->tracer); cpu++)
 		for (size_t probe = 0; probe < tally->info->nprobes; probe++)
-			add_count(tally, cpu, probe, now_ns);
+			add_count(tally, cpu, probe);
 	for (size_t probe = 0; probe < tally->info->nprobes; probe++)
 		add_unwritten(tally, probe, now_ns);
 	add_missed(tally, now_ns);
-	tally->since_ns = now_ns;
+	tally->written_ns = now_ns;
 	err = put(tally, BATCH_LOSSES, tally->rows, tally->nrows);
 	return err ? err : put_costs(tally, events);
 }
 
 void tally_release(struct tally *tally)
 {
-	free(tally->known);
-	free(tally->late);
+	free(tally->counts);
 	free(tally->unwritten);
 	free(tally->rows);
 	memset(tally, 0, sizeof(*tally));

@@ -10,16 +10,24 @@
 #include "tracer.h"
 #include "lib/writer.h"
 
+/* Of one probe on one CPU. */
+struct tally_count {
+	struct vnt_count known; /* at the last look */
+	struct vnt_count fresh; /* not yet in the trace */
+	uint64_t first_ns;      /* of what is fresh */
+	uint64_t last_ns;
+};
+
 struct tally {
 	const struct trace_info *info;
 	struct tracer *tracer;
 	struct writer *writer;
-	uint64_t since_ns; /* up to here all is in the trace */
+	uint64_t looked_ns;  /* at the counts */
+	uint64_t written_ns; /* up to here all is in the trace */
 	uint64_t start_cpu_ns;
-	struct vnt_count *known; /* per CPU and probe: in the trace already */
-	struct vnt_count *late;  /* sampled out by the recorder, not yet in the trace */
-	uint64_t *unwritten;     /* per probe, not yet in the trace */
-	struct loss_row *rows;   /* being written */
+	struct tally_count *counts; /* per CPU and probe */
+	uint64_t *unwritten;        /* per probe, not yet in the trace */
+	struct loss_row *rows;      /* being written */
 	size_t nrows;
 	uint64_t last_written_ns;
 	struct tracer_cost costs[TRACER_PROGRAMS]; /* at the last look */
@@ -36,6 +44,9 @@ void tally_sampled(struct tally *tally, const struct vnt_event *event);
 
 /* An event that could not be written. */
 void tally_unwritten(struct tally *tally, const struct vnt_event *event);
+
+/* Reads the programs' counts: what came to them since the last look came at that time. */
+void tally_look(struct tally *tally, uint64_t now_ns);
 
 /* Writes what came to it since the last time, and the cost of `events` so far. 0 or -errno. */
 int tally_write(struct tally *tally, uint64_t now_ns, uint64_t events);
