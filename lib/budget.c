@@ -38,7 +38,7 @@ uint32_t budget_look(struct budget *budget, uint64_t now_ns, uint64_t run_ns)
 	if (share > budget->limit) {
 		uint32_t lower = scale(budget, aim / share);
 
-		budget->exhausted = lower == budget->threshold;
+		budget->exhausted |= lower == budget->threshold;
 		budget->threshold = lower;
 	} else if (budget->quiet >= QUIET_LOOKS) {
 		double rise = share > 0 ? aim / share : RISE_MAX;

@@ -21,7 +21,7 @@ struct budget {
 	uint64_t time_ns;   /* of the last look */
 	uint64_t run_ns;    /* up to then */
 	unsigned int quiet; /* looks in a row that found room */
-	bool exhausted;     /* over the limit at the lowest rate */
+	bool exhausted;     /* was over the limit at the lowest rate */
 };
 
 void budget_start(struct budget *budget, double limit, uint32_t ceiling, uint64_t now_ns);

@@ -50,6 +50,7 @@ nothing_unaccounted() {
 }
 
 @test "a domain that keeps fewer packets loses none" {
+	# shellcheck disable=SC2034 # for report_path
 	MIDDLE=r
 	record_start h1 "$NET_H1" --sample 1/2 -i eth0 'udp port 5001'
 	record_start r "$NET_MID" --sample 1/50 -i p1 -i p2 'udp port 5001'
@@ -81,14 +82,15 @@ nothing_unaccounted() {
 	wait $!
 	report_path
 	json '.loss | length > 0 and all(.lost == 0)'
-	json '.packets | .complete == .observed'
+	# A segment that reaches into a window from outside is observed, and judged by no one.
+	json '.packets | .complete > 0.95 * .observed and .partial == 0 and .ambiguous == 0'
 	# A window is about 45 segments: packets are many times fewer than all.
 	json '[.probes[] | select(.name == "r/dev:p1:rx")][0] | .events < .sampled_out'
 }
 
 @test "--max-overhead lowers the rate, and all is accounted for" {
 	record_start full "$NET_H1" -i eth0 'udp port 5001'
-	record_start busy "$NET_H1" -v --max-overhead 1.2 -i eth0:tx 'udp port 5001'
+	record_start busy "$NET_H1" -v --max-overhead 0.1 -i eth0:tx 'udp port 5001'
 	send_numbers 300000 100 10.0.2.1 100000 || true
 	record_stop busy
 	record_stop full
@@ -97,8 +99,10 @@ nothing_unaccounted() {
 	json '.probes[0] | .events + .sampled_out + .lost == 300000 and .sampled_out > 0'
 	same_throughput "$NET_DIR/busy.vnt"
 	json '[.overhead.programs[].program] == ["dev:tx"]'
+	# To look at every packet takes more than that.
+	grep -q 'more than 0.1 % of one CPU at the lowest rate' "$NET_DIR/busy.err"
 	share=$(sed -n 's/.* runs of the BPF programs, .*, \([0-9.]*\) % of one CPU/\1/p' "$NET_DIR/busy.err")
-	echo "# measured: --max-overhead 1.2: $share % of one CPU" >&3
+	echo "# measured: --max-overhead 0.1: $share % of one CPU" >&3
 }
 
 @test "rates and percentages that are none" {
