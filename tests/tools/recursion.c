@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * recursion.c - preloaded into a process, makes the kernel say that it skipped runs of its BPF
- * programs because each would have interrupted itself: RECURSION_MISSES of each program. On the devices' tracepoints no packet can provoke it: they run with
- * softirqs off, and nothing sends or receives in a hardirq (but for netpoll).
+ * programs because each would have interrupted itself: RECURSION_MISSES of each program. No packet
+ * provokes that at the devices' tracepoints: they run with softirqs off, and nothing sends or
+ * receives in a hardirq (but for netpoll, which does not pass them).
  */
 #include <dlfcn.h>
 #include <linux/bpf.h>
