@@ -73,7 +73,7 @@ step_format() {
 
 # The BPF objects are for another target; their user-space half is checked.
 step_tidy() {
-	find lib bpf cmd tests/tools -name '*.c' ! -name '*.bpf.c' -print0 |
+	find lib bpf cmd tests/tools tests/kernel -name '*.c' ! -name '*.bpf.c' -print0 |
 		xargs -0 -P "$jobs" -n 4 clang-tidy --quiet -p "$release"
 }
 

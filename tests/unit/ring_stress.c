@@ -80,7 +80,8 @@ static void *write_all(void *unused)
 {
 	(void)unused;
 	while (!__atomic_load_n(&counts.done, __ATOMIC_ACQUIRE))
-		if (VNT_READ_ONCE(ring.head) - VNT_READ_ONCE(ring.tail) <= ring_slots / 2)
+		if ((__s64)(VNT_READ_ONCE(ring.head) - vnt_ring_tail(&ring)) <=
+		    (__s64)ring_slots / 2)
 			write_event(0); /* a full ring would leave nothing to interrupt */
 	return NULL;
 }
