@@ -322,9 +322,9 @@ int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 	err = full ? 0 : drain_rest(recorder);
 	if (!err)
 		err = flush(recorder);
-	if (!err)
-		err = put_epochs(recorder, recorder->stop_ns, false);
 	last = housekeep(recorder, host_now_ns(recorder->domain));
+	if (!err) /* at the very end: a trace without them is known to be cut */
+		err = put_epochs(recorder, recorder->stop_ns, false);
 
 	memset(summary, 0, sizeof(*summary));
 	summary->events = writer_events(recorder->writer);

@@ -9,9 +9,9 @@ int activity_open(struct activity *activity, size_t nprobes)
 {
 	memset(activity, 0, sizeof(*activity));
 	activity->nprobes = nprobes;
-	activity->active = calloc(nprobes + 1, sizeof(*activity->active));
+	activity->states = calloc(nprobes + 1, sizeof(*activity->states));
 	activity->rows = calloc(nprobes + 1, sizeof(*activity->rows));
-	if (activity->active && activity->rows)
+	if (activity->states && activity->rows)
 		return 0;
 	activity_release(activity);
 	return -ENOMEM;
@@ -43,11 +43,21 @@ void activity_note(struct activity *activity, const struct batch *batch)
 	if (batch->type == BATCH_EVENTS && batch->count)
 		cover(activity, batch->events[batch->count - 1].time_ns);
 	for (size_t i = 0; batch->type == BATCH_EPOCHS && i < batch->count; i++) {
-		activity->active[batch->epochs[i].probe] = batch->epochs[i].active;
-		cover(activity, batch->epochs[i].time_ns);
+		const struct epoch_row *epoch = &batch->epochs[i];
+
+		activity->states[epoch->probe] = epoch->active ? ACTIVITY_ACTIVE : ACTIVITY_ENDED;
+		cover(activity, epoch->time_ns);
 	}
 	for (size_t i = 0; batch->type == BATCH_LOSSES && i < batch->count; i++)
 		note_loss(activity, &batch->losses[i]);
+}
+
+bool activity_complete(const struct activity *activity)
+{
+	for (size_t i = 0; i < activity->nprobes; i++)
+		if (activity->states[i] != ACTIVITY_ENDED)
+			return false;
+	return true;
 }
 
 void activity_end(struct activity *activity)
@@ -67,7 +77,7 @@ bool activity_next(struct activity *activity, struct batch *batch)
 		activity->pending[0] = activity->pending[1];
 		activity->npending--;
 		for (size_t i = 0; i < activity->nprobes; i++) {
-			if (!activity->active[i])
+			if (activity->states[i] != ACTIVITY_ACTIVE)
 				continue;
 			activity->rows[count] = epoch;
 			activity->rows[count++].probe = i;
@@ -79,7 +89,7 @@ bool activity_next(struct activity *activity, struct batch *batch)
 
 void activity_release(struct activity *activity)
 {
-	free(activity->active);
+	free(activity->states);
 	free(activity->rows);
 	memset(activity, 0, sizeof(*activity));
 }

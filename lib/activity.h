@@ -10,8 +10,14 @@
 
 #include "trace.h"
 
+enum activity_state {
+	ACTIVITY_UNKNOWN, /* no epoch names it so far */
+	ACTIVITY_ACTIVE,
+	ACTIVITY_ENDED,
+};
+
 struct activity {
-	bool *active; /* per probe, as the trace's epochs say */
+	enum activity_state *states; /* per probe, as the trace's epochs say */
 	size_t nprobes;
 	struct epoch_row *rows;
 	uint64_t last_ns; /* the latest time that the trace is known to cover */
@@ -25,6 +31,9 @@ int activity_open(struct activity *activity, size_t nprobes); /* 0 or -ENOMEM */
 
 /* Follows the batches of the trace, in their order. */
 void activity_note(struct activity *activity, const struct batch *batch);
+
+/* Did all probes start and end? The recorder writes their ends last: nothing is missing behind. */
+bool activity_complete(const struct activity *activity);
 
 /* The trace ends here: probes that it left active end with it. */
 void activity_end(struct activity *activity);

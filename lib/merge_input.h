@@ -33,6 +33,10 @@ struct merge_input {
 	uint64_t last_ns;     /* of the events handed out so far */
 	uint64_t next_ns;     /* epochs that are being taken: no event behind them is older */
 	struct activity activity;
+	uint64_t damaged; /* bytes, before the last batch that is not of epochs */
+	bool incomplete;  /* it breaks off, and no damage explains that */
+	log_fn log;       /* or NULL */
+	void *log_context;
 };
 
 /* Reads until every domain's first anchor or the first event is seen, and keeps what it read. */

@@ -145,13 +145,13 @@ options_in() {
 		[[ $stderr == "vnettrace: report: "*"$NET_DIR/cut.vnt"* ]]
 		((${#stderr_lines[@]} == 1))
 	done
-	# Elsewhere the cut may happen to be where a block ends, or in the header.
+	# Elsewhere the cut may happen to be where a block ends; the first ones are in the header.
 	for ((cut = 1; cut < size; cut += size / 40 + 1)); do
 		head -c "$cut" "$GOOD" >"$NET_DIR/cut.vnt"
 		run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/cut.vnt"
 		echo "cut at $cut of $size: status $status, $stderr"
-		((status == 0 || status == 1 || status == 3))
-		((${#stderr_lines[@]} == (status != 0)))
+		((status == 3 || (status == 1 && cut < 1000)))
+		((${#stderr_lines[@]} == 1))
 	done
 }
 
@@ -534,7 +534,7 @@ record_on_small_disk() {
 		"$UDPNUM" send 60000 100 10.9.0.2 5001 40000
 		wait $!
 		echo "$?"
-		"$VNETTRACE" report -q -f json "$NET_DIR/small/x.vnt" | jq ".domains[0].events"'
+		"$VNETTRACE" report -f json "$NET_DIR/small/x.vnt" 2>/dev/null | jq ".domains[0].events"'
 }
 
 @test "disk full while recording" {
