@@ -313,6 +313,10 @@ flip_byte() {
 		record_in_ns -i v1 -o "$NET_DIR/filter.vnt" udp prot 5001
 	fails 2 "vnettrace: record: filter 'ether host 02:00:00:00:00:02': *" \
 		record_in_ns -i v1 -o "$NET_DIR/filter.vnt" ether host 02:00:00:00:00:02
+	for filter in 'udp[120] > 30' 'not udp[120] > 30' 'udp[108] >= 100' 'ip[len - 20] > 100'; do
+		fails 2 "vnettrace: record: filter '*': it * the first 128* from the network header on*" \
+			record_in_ns -i v1 -o "$NET_DIR/filter.vnt" "$filter"
+	done
 	[[ ! -e $NET_DIR/filter.vnt ]]
 }
 
