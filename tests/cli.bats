@@ -584,6 +584,64 @@ ends_by_itself() {
 	ends_by_itself gone
 }
 
+# goes_on DOMAIN PID: it still records what crosses lo of the process's namespace.
+goes_on() {
+	sleep 0.7
+	nsenter --net="/proc/$2/ns/net" ping -q -c 5 -i 0.01 127.0.0.1
+	kill -0 "${RECORD_PID[$1]}"
+	record_stop "$1"
+	cat "$NET_DIR/$1.err"
+	(($(wc -l <"$NET_DIR/$1.err") == 2))
+	(($(events_in "$NET_DIR/$1.vnt") == 10))
+}
+
+# in_namespace NAMESPACE: a process that stays in it, its number in $pid.
+in_namespace() {
+	ip netns exec "$1" sleep 60 3>&- &
+	pid=$!
+	network_undo network_stop_pid "$pid"
+	until [[ $(<"/proc/$pid/comm") == sleep ]]; do
+		sleep 0.01
+	done
+}
+
+@test "a process exits, its namespace lives on: so does the recording" {
+	network_namespace "$NET_H2"
+	for namespace in "$NET_H2" "$NET_H1"; do
+		in_namespace "$namespace"
+		stays=$pid
+		in_namespace "$namespace"
+		record_start stays "$NET_H1" -p "dev:pid=$pid/lo:tx" icmp
+		kill "$pid"
+		wait "$pid" || true
+		goes_on stays "$stays"
+	done
+	ip netns pids "$NET_H2" | xargs -r kill
+	ip netns delete "$NET_H2"
+}
+
+@test "a namespace loses its name, a process lives on in it: so does the recording" {
+	network_namespace "$NET_H2"
+	in_namespace "$NET_H2"
+	record_start stays "$NET_H1" -p "dev:$NET_H2/lo:tx" icmp
+	ip netns delete "$NET_H2"
+	ip netns add "$NET_H2"
+	goes_on stays "$pid"
+	ip netns delete "$NET_H2"
+	kill "$pid"
+}
+
+@test "a namespace loses its name, then its last process: the recording ends" {
+	network_namespace "$NET_H2"
+	in_namespace "$NET_H2"
+	record_start gone "$NET_H1" -p "dev:$NET_H2/lo"
+	ip netns delete "$NET_H2"
+	sleep 0.7
+	kill -0 "${RECORD_PID[gone]}"
+	kill "$pid"
+	ends_by_itself gone
+}
+
 @test "the namespace vanishes: the recording ends" {
 	network_namespace "$NET_H2"
 	ip -n "$NET_H2" link add w1 type veth peer name w2
