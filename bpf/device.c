@@ -17,6 +17,7 @@ struct lookup {
 	struct device_list *list;
 	const struct spec *spec;
 	uint32_t inode;
+	int32_t netns_id;
 	struct link *links;
 	size_t count;
 };
@@ -35,6 +36,7 @@ static int list_add(struct lookup *lookup, const struct link *link)
 	snprintf(device->name, sizeof(device->name), "%s", link->name);
 	device->ifindex = link->ifindex;
 	device->netns_inode = lookup->inode;
+	device->netns_id = lookup->netns_id;
 	return 0;
 }
 
@@ -164,6 +166,7 @@ int device_resolve(struct device_list *list, const struct spec *spec, char *reas
 	int saved, err;
 
 	*reason = '\0';
+	lookup.netns_id = netns_id(spec->netns);
 	saved = netns_enter(spec->netns, &lookup.inode);
 	if (saved < 0)
 		return explain_netns(spec->netns, saved, reason);
@@ -176,35 +179,50 @@ int device_resolve(struct device_list *list, const struct spec *spec, char *reas
 }
 
 /* Gone for sure: what cannot be looked up for another reason is taken as still there. */
-static bool is_gone(const struct device *device, int saved, uint32_t inode, int sock)
+static bool is_gone(const struct device *device, int sock)
 {
 	struct ifreq request = {.ifr_ifindex = device->ifindex};
 
-	if (saved < 0)
-		return saved == -ENOENT;
-	if (inode != device->netns_inode)
-		return true;
 	return sock >= 0 && ioctl(sock, SIOCGIFNAME, &request) && errno == ENODEV;
+}
+
+static bool share_netns(const struct device *a, const struct device *b)
+{
+	return a->netns_inode == b->netns_inode && strcmp(a->netns, b->netns) == 0;
+}
+
+/*
+ * Goes to the devices' namespace, as netns_enter(). -ENOENT: its name is not there any more, or means
+ * another one now.
+ */
+static int enter_again(const struct device *device)
+{
+	uint32_t inode = 0;
+	int saved = netns_enter(device->netns, &inode);
+
+	if (saved < 0 || inode == device->netns_inode)
+		return saved;
+	netns_leave(saved);
+	return -ENOENT;
 }
 
 /* Checks the run of devices from `first` on that share a namespace; returns where the next begins. */
 static size_t check_netns(struct device_list *list, size_t first, size_t *gone)
 {
 	const struct device *head = &list->devices[first];
-	int saved, sock = -1;
-	uint32_t inode = 0;
+	int saved = enter_again(head), sock = -1;
 	size_t i;
 
-	saved = netns_enter(head->netns, &inode);
 	if (saved >= 0)
 		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	for (i = first; i < list->count && strcmp(list->devices[i].netns, head->netns) == 0; i++) {
+	for (i = first; i < list->count && share_netns(&list->devices[i], head); i++) {
 		struct device *device = &list->devices[i];
 
-		if (device->gone || !is_gone(device, saved, inode, sock))
+		if (device->gone)
 			continue;
-		device->gone = true;
-		(*gone)++;
+		device->gone = saved == -ENOENT ? link_is_gone(device->netns_id, device->ifindex)
+						: is_gone(device, sock);
+		*gone += device->gone;
 	}
 	if (sock >= 0)
 		close(sock);

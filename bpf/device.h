@@ -14,6 +14,7 @@ struct device {
 	char name[SPEC_DEVICE_MAX];
 	uint32_t ifindex;
 	uint32_t netns_inode;
+	int32_t netns_id; /* as in netns.h */
 	bool gone;
 };
 
@@ -30,8 +31,10 @@ struct device_list {
  */
 int device_resolve(struct device_list *list, const struct spec *spec, char *reason);
 
-/* Marks devices that no longer exist as gone; returns how many became so. Does not keep network
- * namespaces alive. */
+/*
+ * Marks devices that no longer exist as gone; returns how many became so. Does not keep network
+ * namespaces alive, nor takes one for gone whose name is removed or whose process has ended.
+ */
 size_t device_check(struct device_list *list);
 
 void device_list_release(struct device_list *list);

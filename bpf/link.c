@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "link.h"
+#include "netlink.h"
+#include "netns.h"
 
 /* Large enough for any message of a link dump: the kernel sizes them to the reader's buffer. */
 #define DUMP_BUFFER (32 * 1024)
@@ -121,4 +123,32 @@ int link_list(struct link **links, size_t *count)
 		return err;
 	}
 	return 0;
+}
+
+bool link_is_gone(int32_t netns_id, uint32_t ifindex)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg info;
+		struct rtattr id_header;
+		int32_t id;
+	} request = {
+		.header = {.nlmsg_len = sizeof(request),
+			   .nlmsg_type = RTM_GETLINK,
+			   .nlmsg_flags = NLM_F_REQUEST},
+		.info = {.ifi_index = ifindex},
+		.id_header = {.rta_len = RTA_LENGTH(sizeof(request.id)),
+			      .rta_type = IFLA_TARGET_NETNSID},
+		.id = netns_id,
+	};
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr error;
+	} answer;
+	int err;
+
+	if (netns_id == NETNS_NO_ID)
+		return false;
+	err = netlink_ask(&request.header, &answer.header, sizeof(answer));
+	return err == -ENODEV || err == -EINVAL; /* EINVAL: no namespace has this id */
 }

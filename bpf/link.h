@@ -18,4 +18,8 @@ struct link {
 /* All devices; *links is the caller's to free. 0 or -errno. */
 int link_list(struct link **links, size_t *count);
 
+/* Is the device of this number in the namespace of this id (netns.h) gone, or that namespace? Where it
+ * cannot be asked for another reason, it is taken as still there. */
+bool link_is_gone(int32_t netns_id, uint32_t ifindex);
+
 #endif

@@ -11,6 +11,13 @@
  */
 int netns_enter(const char *netns, uint32_t *inode);
 
+/*
+ * The number by which our namespace knows another, given as above, also when no path leads there any
+ * more; it does not keep it alive. NETNS_NO_ID where there is none: it needs CAP_NET_ADMIN.
+ */
+#define NETNS_NO_ID (-1)
+int32_t netns_id(const char *netns);
+
 /* Back to where netns_enter() came from. The way back cannot fail: we came from there. */
 void netns_leave(int saved);
 

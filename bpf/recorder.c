@@ -303,8 +303,8 @@ static void finish_failed(struct recorder *recorder)
 	recorder->tally.last_written_ns = recorder->last_ns;
 	discard_rest(recorder);
 	writer_resume(recorder->writer);
-	put_epochs(recorder, recorder->stop_ns, false);
 	tally_write(&recorder->tally, recorder->stop_ns, writer_events(recorder->writer));
+	put_epochs(recorder, recorder->stop_ns, false);
 }
 
 static int finish(struct recorder *recorder, uint64_t detached_ns)
@@ -316,9 +316,9 @@ static int finish(struct recorder *recorder, uint64_t detached_ns)
 	if (!err)
 		err = flush(recorder);
 	if (!err)
-		err = put_epochs(recorder, recorder->stop_ns, false);
-	if (!err)
 		err = housekeep(recorder, detached_ns);
+	if (!err) /* at the very end: a trace without them is known to be cut */
+		err = put_epochs(recorder, recorder->stop_ns, false);
 	if (err)
 		finish_failed(recorder);
 	return err;

@@ -89,7 +89,7 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 	domains = merge_info(merge)->ndomains;
 	message_note("%llu event%s of %zu domain%s", (unsigned long long)events,
 		     message_plural(events), domains, message_plural(domains));
-	return merge_damaged(merge) ? EXIT_INCOMPLETE : EXIT_DONE;
+	return merge_incomplete(merge) ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
 static int merge_main(int argc, char **argv)

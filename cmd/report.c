@@ -82,7 +82,7 @@ static int run_report(const struct report_config *config, const struct format *f
 		message_error("cannot read the inputs: %s", strerror(-err));
 	else
 		code = print(config, format, &report);
-	if (code == EXIT_DONE && merge_damaged(merge))
+	if (code == EXIT_DONE && merge_incomplete(merge))
 		code = EXIT_INCOMPLETE;
 	report_release(&report);
 	stats_close(stats);

@@ -9,10 +9,10 @@ int activity_open(struct activity *activity, size_t nprobes)
 {
 	memset(activity, 0, sizeof(*activity));
 	activity->nprobes = nprobes;
-	activity->active = calloc(nprobes + 1, sizeof(*activity->active));
+	activity->states = calloc(nprobes + 1, sizeof(*activity->states));
 	activity->sampling = calloc(nprobes + 1, sizeof(*activity->sampling));
 	activity->rows = calloc(nprobes + 1, sizeof(*activity->rows));
-	if (activity->active && activity->sampling && activity->rows)
+	if (activity->states && activity->sampling && activity->rows)
 		return 0;
 	activity_release(activity);
 	return -ENOMEM;
@@ -50,7 +50,7 @@ void activity_note(struct activity *activity, const struct batch *batch)
 	for (size_t i = 0; batch->type == BATCH_EPOCHS && i < batch->count; i++) {
 		const struct epoch_row *row = &batch->epochs[i];
 
-		activity->active[row->probe] = row->active;
+		activity->states[row->probe] = row->active ? ACTIVITY_ACTIVE : ACTIVITY_ENDED;
 		if (row->active)
 			activity->sampling[row->probe] = row->sampling != 0;
 		cover(activity, row->time_ns);
@@ -63,6 +63,14 @@ void activity_gap(struct activity *activity)
 {
 	if (!activity->npending)
 		make_up(activity, activity->last_ns, &end_sampling);
+}
+
+bool activity_complete(const struct activity *activity)
+{
+	for (size_t i = 0; i < activity->nprobes; i++)
+		if (activity->states[i] != ACTIVITY_ENDED)
+			return false;
+	return true;
 }
 
 void activity_end(struct activity *activity)
@@ -84,10 +92,11 @@ bool activity_next(struct activity *activity, struct batch *batch)
 		for (size_t i = 0; i < activity->nprobes; i++) {
 			bool sampling = activity->sampling[i];
 
-			if (!activity->active[i] || !(sampling ? pending.sampling : pending.others))
+			if (activity->states[i] != ACTIVITY_ACTIVE ||
+			    !(sampling ? pending.sampling : pending.others))
 				continue;
 			if (sampling)
-				activity->active[i] = false;
+				activity->states[i] = ACTIVITY_PAUSED;
 			activity->rows[count] = pending.epoch;
 			activity->rows[count++].probe = i;
 		}
@@ -98,7 +107,7 @@ bool activity_next(struct activity *activity, struct batch *batch)
 
 void activity_release(struct activity *activity)
 {
-	free(activity->active);
+	free(activity->states);
 	free(activity->sampling);
 	free(activity->rows);
 	memset(activity, 0, sizeof(*activity));

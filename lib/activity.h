@@ -13,6 +13,13 @@
 
 #include "trace.h"
 
+enum activity_state {
+	ACTIVITY_UNKNOWN, /* no epoch names it so far */
+	ACTIVITY_ACTIVE,
+	ACTIVITY_PAUSED, /* by a made-up epoch, until the trace says otherwise */
+	ACTIVITY_ENDED,
+};
+
 struct pending {
 	struct epoch_row epoch; /* of the probes that are active */
 	bool sampling;          /* of those that sample, */
@@ -20,8 +27,8 @@ struct pending {
 };
 
 struct activity {
-	bool *active;   /* per probe, as the trace's epochs say */
-	bool *sampling; /* and whether it leaves out anything */
+	enum activity_state *states; /* per probe, as the trace's epochs say */
+	bool *sampling;              /* and whether it leaves out anything */
 	size_t nprobes;
 	struct epoch_row *rows;
 	uint64_t last_ns; /* the latest time that the trace is known to cover */
@@ -38,6 +45,8 @@ void activity_note(struct activity *activity, const struct batch *batch);
 
 /* There was damage before the batch that comes next, though no event is missing. */
 void activity_gap(struct activity *activity);
+/* Did all probes start and end? The recorder writes their ends last: nothing is missing behind. */
+bool activity_complete(const struct activity *activity);
 
 /* The trace ends here: probes that it left active end with it. */
 void activity_end(struct activity *activity);

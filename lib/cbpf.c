@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cbpf.h"
+#include "cbpf_reach.h"
 #include "packet.h"
 
 #define ETHERNET  14u /* bytes of a frame before the view begins */
@@ -41,7 +42,8 @@ struct translation {
 	uint32_t count;
 	struct bpf_insn *insns;
 	size_t ninsns;
-	size_t *starts; /* per classic instruction, and the end */
+	size_t *starts;   /* per classic instruction, and the end */
+	uint32_t *limits; /* per classic instruction: of X before it */
 	struct jump *jumps;
 	size_t njumps;
 	uint32_t reach; /* bytes of the view that it looks at, from its start */
@@ -189,13 +191,20 @@ static uint32_t max_index(const struct translation *t)
 /* [X + k]: X is bounded first, so that nothing wraps around and the verifier sees a bounded offset. */
 static int translate_indirect(struct translation *t, const struct cbpf_insn *insn)
 {
+	uint32_t limit = t->limits[insn - t->code], off;
 	unsigned int bytes = load_bytes(insn);
-	uint32_t off;
 	int err;
 
 	if (insn->k < ETHERNET) /* 'geneve' */
 		return refuse(t, "it computes a place from the link-layer header on");
+	if (limit > UINT16_MAX)
+		return refuse(t,
+			      "it computes a place that may lie beyond the first %u bytes, from "
+			      "the network header on",
+			      VNT_HEADER_MAX);
 	err = view_offset(t, insn->k, bytes, &off);
+	if (!err)
+		err = view_offset(t, insn->k + limit, bytes, &(uint32_t){0});
 	if (err)
 		return err;
 	note_reach(t, off + bytes + max_index(t));
@@ -468,10 +477,14 @@ int cbpf_translate(struct filter *filter, const struct cbpf_insn *code, uint32_t
 
 	t.insns = calloc((size_t)(count + 1) * EXPANSION, sizeof(*t.insns));
 	t.starts = calloc(count + 1, sizeof(*t.starts));
+	t.limits = calloc(count + 1, sizeof(*t.limits));
 	t.jumps = calloc((size_t)(count + 1) * 2, sizeof(*t.jumps));
-	if (t.insns && t.starts && t.jumps && is_ethertype)
+	if (t.insns && t.starts && t.limits && t.jumps && is_ethertype)
+		err = cbpf_limit_index(t.limits, code, count);
+	if (!err)
 		err = translate_all(&t, is_ethertype);
 	free(t.starts);
+	free(t.limits);
 	free(t.jumps);
 	free(is_ethertype);
 	if (err) {

@@ -31,7 +31,8 @@ struct filter {
 /*
  * 0, or -EINVAL with one line in `reason` (FILTER_REASON_MAX bytes): libpcap's message, or what of
  * the expression cannot be evaluated in the kernel: link-layer addresses, VLAN and other link-type
- * extensions, a fixed offset that lies beyond the view. -ENOMEM.
+ * extensions, a byte that lies beyond the view, or may do so by what the expression computes; only
+ * what options of the IP header push out is not foreseen, and does not match. -ENOMEM.
  */
 int filter_compile(struct filter *filter, const char *expression, char *reason);
 void filter_release(struct filter *filter);

@@ -45,6 +45,15 @@ uint64_t merge_damaged(const struct merge *merge)
 	return bytes;
 }
 
+bool merge_incomplete(const struct merge *merge)
+{
+	bool incomplete = merge_damaged(merge) > 0;
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		incomplete |= merge->inputs[i].incomplete;
+	return incomplete;
+}
+
 /* Older, or as old and of an input named earlier. */
 static bool comes_before(const struct turn *a, const struct turn *b)
 {
@@ -218,7 +227,8 @@ int merge_next(struct merge *merge, struct batch *batch)
 	return pass_events(merge, batch, count);
 }
 
-static int take_readers(struct merge *merge, struct reader **readers, size_t count)
+static int take_readers(struct merge *merge, struct reader **readers, size_t count, log_fn log,
+			void *log_context)
 {
 	merge->inputs = calloc(count, sizeof(*merge->inputs));
 	if (!merge->inputs) {
@@ -227,8 +237,11 @@ static int take_readers(struct merge *merge, struct reader **readers, size_t cou
 		return -ENOMEM;
 	}
 	merge->ninputs = count;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		merge->inputs[i].reader = readers[i];
+		merge->inputs[i].log = log;
+		merge->inputs[i].log_context = log_context;
+	}
 	return 0;
 }
 
@@ -246,7 +259,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		return -ENOMEM;
 	}
 	self->seen_flows[0] = 1; /* 0 says nothing seen, but there it is a flow's hash */
-	err = take_readers(self, readers, count);
+	err = take_readers(self, readers, count, log, log_context);
 	if (err)
 		goto out;
 	self->heap = calloc(count, sizeof(*self->heap));

@@ -35,6 +35,9 @@ const struct trace_info *merge_info(const struct merge *merge);
 int merge_next(struct merge *merge, struct batch *batch);
 
 uint64_t merge_damaged(const struct merge *merge); /* bytes, over all inputs */
-void merge_close(struct merge *merge);             /* accepts NULL */
+
+/* Is a part of an input damaged, or its end missing, as far as it was read? It was logged. */
+bool merge_incomplete(const struct merge *merge);
+void merge_close(struct merge *merge); /* accepts NULL */
 
 #endif

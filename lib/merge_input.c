@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,10 +186,28 @@ static bool hold_behind_damage(struct merge_input *input, struct batch *batch)
 	return true;
 }
 
+/* Where damage may hide the end, that was said. */
+static void end_input(struct merge_input *input)
+{
+	char line[512];
+
+	if (!input->activity.ended && !activity_complete(&input->activity) &&
+	    reader_damaged(input->reader) == input->damaged_before) {
+		input->incomplete = true;
+		snprintf(line, sizeof(line),
+			 "'%.400s' is incomplete: the end of its recording is missing",
+			 reader_name(input->reader));
+		if (input->log)
+			input->log(input->log_context, line);
+	}
+	activity_end(&input->activity);
+}
+
 /* With the epochs that the input lacks where it was damaged, or where it breaks off. Damage that an
  * earlier merge met is in the ledger of what it wrote, and its epochs are there. */
 static int read_batch(struct merge_input *input, struct batch *batch)
 {
+	bool found;
 	int err = 1;
 
 	if (activity_next(&input->activity, batch))
@@ -201,12 +220,18 @@ static int read_batch(struct merge_input *input, struct batch *batch)
 		if (err > 0 && hold_behind_damage(input, batch))
 			return 1;
 	}
-	if (err > 0 && (batch->type != BATCH_LOSSES || reader_found(input->reader, batch)))
-		activity_note(&input->activity, batch);
-	if (err)
+	if (err < 0)
 		return err;
-	activity_end(&input->activity);
-	return activity_next(&input->activity, batch);
+	if (!err) {
+		end_input(input);
+		return activity_next(&input->activity, batch);
+	}
+	found = reader_found(input->reader, batch);
+	if (batch->type != BATCH_LOSSES || found)
+		activity_note(&input->activity, batch);
+	if (batch->type != BATCH_EPOCHS && !found)
+		input->damaged_before = reader_damaged(input->reader);
+	return 1;
 }
 
 /* Can more be read without letting go of what waits? */

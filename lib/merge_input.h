@@ -33,8 +33,12 @@ struct merge_input {
 	uint64_t last_ns;     /* of the events handed out so far */
 	uint64_t next_ns;     /* epochs that are being taken: no event behind them is older */
 	struct activity activity;
-	uint64_t damaged;  /* bytes that `activity` knows about */
-	struct batch held; /* comes behind epochs that `activity` made up; count 0 if none */
+	uint64_t damaged;        /* bytes that `activity` knows about */
+	uint64_t damaged_before; /* bytes, before the last batch that is not of epochs */
+	struct batch held;       /* comes behind epochs that `activity` made up; count 0 if none */
+	bool incomplete;         /* it breaks off, and no damage explains that */
+	log_fn log;              /* or NULL */
+	void *log_context;
 };
 
 /* Reads until every domain's first anchor or the first event is seen, and keeps what it read. */

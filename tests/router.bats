@@ -64,7 +64,10 @@ record_kill() {
 	for domain in h1 h2; do
 		record_stop $domain
 	done
-	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR"/{h1,r,h2}.vnt 3>&-
+	run --separate-stderr "$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR"/{h1,r,h2}.vnt
+	((status == 3))
+	[[ $stderr == "vnettrace: report: '$NET_DIR/r.vnt' is "* ]]
+	((${#stderr_lines[@]} == 1))
 	json '.loss | length > 0 and all(.lost == 0)'
 	# About 2000 packets a second went by: 100 ms are 200.
 	json '[.probes[] | select(.name == "r/dev:p1:rx").events][0] > 1400'

@@ -43,6 +43,7 @@ TestSuite(activity, .init = begin);
 
 Test(activity, a_trace_that_breaks_off_ends_what_it_left_active)
 {
+	cr_assert(!activity_complete(&activity));
 	activity_end(&activity);
 	check_made(500, 0);
 	cr_assert(!activity_next(&activity, &made));
@@ -55,7 +56,19 @@ Test(activity, a_trace_that_ended_well_needs_nothing)
 {
 	const struct epoch_row rows[] = {{600, 0, 0}, {600, 2, 0}};
 
-	note(BATCH_EPOCHS, rows, 2);
+	note(BATCH_EPOCHS, rows, 1);
+	cr_assert(!activity_complete(&activity));
+	note(BATCH_EPOCHS, rows + 1, 1);
+	cr_assert(activity_complete(&activity));
+	activity_end(&activity);
+	cr_assert(!activity_next(&activity, &made));
+	activity_release(&activity);
+}
+
+Test(activity, a_trace_that_breaks_off_before_it_began)
+{
+	cr_assert_eq(activity_open(&activity, PROBES), 0);
+	cr_assert(!activity_complete(&activity));
 	activity_end(&activity);
 	cr_assert(!activity_next(&activity, &made));
 	activity_release(&activity);

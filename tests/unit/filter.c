@@ -69,7 +69,11 @@ static const char *const expressions[] = {
 	"ip and (tcp or udp) and (port 5001 or port 80) and not net 192.168.0.0/16",
 	"ip broadcast or ip multicast",
 	"ip6 multicast",
-	"udp[(ip[2:2] - 30):1] = 0",
+	"udp[107] > 30",
+	"not udp[107] > 30",
+	"udp[104:4] > 0x30000000",
+	"tcp[((tcp[12:1] & 0xf0) >> 2) + 44:4] > 0x30000000",
+	"udp[8 + (udp[8] | udp[9] ^ udp[10]) / 3 % 90] & 1 = 1",
 	"tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420",
 	"tcp[((tcp[12:1] & 0xf0) >> 2):2] = 0x4745 or udp[8:2] = 0x4745",
 	"net 10.0.1.0/24",
@@ -417,7 +421,7 @@ static unsigned int random_program(struct bpf_insn *program)
 Test(filter, any_program_is_translated_faithfully)
 {
 	srand(4);
-	for (int round = 0; round < 20000; round++) {
+	for (int translated = 0; translated < 20000;) {
 		struct bpf_insn insns[PROGRAM_MAX];
 		struct bpf_program program = {random_program(insns), insns};
 		struct cbpf_insn code[PROGRAM_MAX];
@@ -431,8 +435,12 @@ Test(filter, any_program_is_translated_faithfully)
 		for (int i = 0; i < FRAME; i++)
 			frame.bytes[i] = rand() % 4 ? rand() % 8 : rand();
 		frame.length = frame.captured + rand() % 1000;
-		cr_assert_eq(cbpf_translate(&filter, code, program.bf_len, reason), 0, "%s",
-			     reason);
+		if (cbpf_translate(&filter, code, program.bf_len, reason)) {
+			cr_assert(strstr(reason, "in reach") || strstr(reason, "beyond"), "%s",
+				  reason);
+			continue;
+		}
+		translated++;
 		compare("random", &filter, &program, &frame);
 		filter_release(&filter);
 	}

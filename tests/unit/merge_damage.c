@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/block.h"
 #include "lib/merge.h"
 #include "lib/writer.h"
 
@@ -131,7 +132,6 @@ Test(merge_damage, every_event_is_there_or_in_the_ledger)
 	srandom(8);
 	for (int round = 0; round < 50; round++) {
 		int fds[] = {make_file(1, "a", 1000, 500), make_file(2, "b", 1003, 507)}, merged;
-		uint64_t damaged;
 		struct merge *merge;
 		struct totals totals;
 		struct batch batch;
@@ -142,9 +142,8 @@ Test(merge_damage, every_event_is_there_or_in_the_ledger)
 		merge = open_merge(fds, 2);
 		while (merge_next(merge, &batch) > 0)
 			;
-		damaged = merge_damaged(merge);
+		cr_assert(merge_damaged(merge) > 0 && merge_incomplete(merge));
 		merge_close(merge);
-		cr_assert(damaged > 0);
 		totals = run(open_merge(fds, 2), &merged);
 		cr_assert_eq(totals.events + totals.damaged, 2 * BLOCKS * EVENTS);
 		cr_assert(totals.damaged > 0 && totals.pauses >= 2);
@@ -168,6 +167,86 @@ Test(merge_damage, merged_again_it_is_said_once)
 	cr_assert_eq(again.events, once.events + BLOCKS * EVENTS);
 	cr_assert_eq(again.damaged, once.damaged);
 	cr_assert_eq(again.pauses, once.pauses + 1, "%lu and %lu", again.pauses, once.pauses);
+}
+
+static int lines;
+
+static void count_lines(void *context, const char *line)
+{
+	lines += strcmp(line, context) == 0;
+}
+
+/* Reads one file to its end; was anything missing? */
+static bool is_incomplete(int fd)
+{
+	static char said[] = "'in' is incomplete: the end of its recording is missing";
+	char reason[MERGE_REASON_MAX];
+	struct reader *reader;
+	struct merge *merge;
+	struct batch batch;
+	bool incomplete;
+
+	lseek(fd, 0, SEEK_SET);
+	cr_assert_eq(reader_open(&reader, dup(fd), "in", say_nothing, NULL), 0);
+	lines = 0;
+	cr_assert_eq(merge_open(&merge, &reader, 1, MERGE_CLOCK_AUTO, count_lines, said, reason),
+		     0);
+	while (merge_next(merge, &batch) > 0)
+		;
+	incomplete = merge_incomplete(merge);
+	merge_close(merge);
+	return incomplete;
+}
+
+/* The file's offset behind the block at `at`. */
+static off_t next_block(int fd, off_t at)
+{
+	uint8_t bytes[sizeof(struct vnt_block)];
+	struct vnt_block block;
+
+	cr_assert_eq(pread(fd, bytes, sizeof(bytes), at), sizeof(bytes));
+	cr_assert(block_parse(&block, bytes));
+	return at + sizeof(bytes) + block.stored;
+}
+
+/* Cuts the file at each end of a block, from behind; what is left of it is never taken for whole. */
+static void cut_at_blocks(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END), starts[4 * BLOCKS];
+	size_t count = 0;
+
+	cr_assert(!is_incomplete(fd) && lines == 0);
+	for (off_t at = 0; at < size; at = next_block(fd, at)) {
+		cr_assert(count < sizeof(starts) / sizeof(starts[0]));
+		starts[count++] = at;
+	}
+	while (--count) { /* with a header at least */
+		cr_assert_eq(ftruncate(fd, starts[count]), 0);
+		cr_assert(is_incomplete(fd) && lines == 1, "cut at block %zu: %d lines", count,
+			  lines);
+	}
+}
+
+Test(merge_damage, a_cut_between_blocks_is_noticed)
+{
+	int fds[] = {make_file(1, "a", 1000, 500), make_file(2, "a", 1003, 500)}, merged;
+
+	run(open_merge(fds, 2), &merged);
+	cut_at_blocks(fds[0]);
+	cut_at_blocks(merged);
+}
+
+/* The merge said it, and wrote the ends that it made up. */
+Test(merge_damage, what_was_merged_ends_where_its_inputs_break_off)
+{
+	int fds[] = {make_file(1, "a", 1000, 500), make_file(2, "a", 1003, 500)}, merged;
+	off_t at = 0;
+
+	for (int blocks = 0; blocks < 8; blocks++)
+		at = next_block(fds[0], at);
+	cr_assert_eq(ftruncate(fds[0], at), 0);
+	run(open_merge(fds, 2), &merged);
+	cr_assert(!is_incomplete(merged) && lines == 0);
 }
 
 /* What a shift would take below 0 is at 0, in its order; nothing wraps around. */
