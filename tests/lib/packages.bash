@@ -8,6 +8,7 @@ PACKAGES_BUILD=(gcc libc6-dev clang llvm bpftool cmake ninja-build pkgconf
 PACKAGES_NETWORK=(ethtool iproute2 iptables iputils-ping openvswitch-switch procps sockperf)
 PACKAGES_TEST=(bats clang-format clang-tidy iperf3 jq libcriterion-dev make mandoc shellcheck spin
 	tcpdump util-linux)
+PACKAGES_BENCH=(bpftrace iperf3 jq linux-perf tcpdump util-linux)
 
 # Packages may want to start their services. Tests start what they need by themselves.
 packages_without_services() (
