@@ -216,7 +216,9 @@ program_ns() {
 	done
 	wait "${senders[@]}" || return
 	tool_stop
-	awk '/ns each/ { print $(NF - 2); found = 1 } END { exit !found }' "$NET_DIR/all.err"
+	awk '/ns each/ { print $(NF - 2); found = 1 } END { exit !found }' "$NET_DIR/all.err" && return
+	cat "$NET_DIR/all.err" >&2
+	return 1
 }
 
 row_flat() {

@@ -67,6 +67,7 @@ declare -A figures
 
 # figure NAME VALUE
 figure() {
+	[[ -n $2 ]] || failed+=("$state:$1")
 	figures[$state:$1]=$2
 	printf '%-7s %-20s %s\n' "$state" "$1" "$2"
 }
@@ -97,10 +98,14 @@ load_quiet() {
 }
 
 run_row() {
+	local status
+
 	network_open || return
 	"load_$state" </dev/null >/dev/null 2>&1 3>&-
 	"row_$1" </dev/null
+	status=$?
 	network_close
+	return "$status"
 }
 
 # holds VALUE OPERATOR BOUND
