@@ -7,6 +7,8 @@
 #
 #   tests/bench/run.sh [--short] [ROW]...    --short: one round of everything, under a minute
 #
+# Environment: ROUNDS=9, STATES="quiet loaded"
+#
 # Only pairs say something on a shared machine: measured without and with the tool in turns, and the
 # median of the pairs' ratios is quoted.
 set -uo pipefail
@@ -26,7 +28,7 @@ BUILD=${BUILD:-$source_dir/build}
 . "$bench_dir/rows.bash"
 
 rows=(udp tcp tcp-segments sockperf memory start flat)
-states=(quiet loaded)
+IFS=' ' read -ra states <<<"${STATES:-quiet loaded}"
 ROUNDS=${ROUNDS:-9}
 UDP_SECONDS=0.5 # of traffic in one measurement
 SECONDS_EACH=1  # the same for tools that want whole ones
