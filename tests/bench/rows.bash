@@ -59,11 +59,11 @@ figures_of_recorder() {
 measure_udp() {
 	local receiver
 
-	ip netns exec "$NET_H2" taskset -c 1 "$BUILD/tests/udpflood" receive "$UDP_SECONDS" \
+	ip netns exec "$NET_H2" taskset -c 1 "$BUILD/tests/udpflood" receive "$UDP_WINDOW" \
 		"$ADDRESS" "$PORT" >"$NET_DIR/received" &
 	receiver=$!
 	wait_listening "$NET_H2" -u "$PORT" || return
-	in_ns "$NET_H1" taskset -c 0 "$BUILD/tests/udpflood" send 10 64 "$ADDRESS" "$PORT" \
+	in_ns "$NET_H1" taskset -c 0 "$BUILD/tests/udpflood" send "$UDP_SECONDS" 64 "$ADDRESS" "$PORT" \
 		>"$NET_DIR/sent" || return
 	wait "$receiver" && paste -d ' ' "$NET_DIR/received" "$NET_DIR/sent"
 }

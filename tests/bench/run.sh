@@ -30,8 +30,9 @@ BUILD=${BUILD:-$source_dir/build}
 rows=(udp tcp tcp-segments sockperf memory start flat)
 IFS=' ' read -ra states <<<"${STATES:-quiet loaded}"
 ROUNDS=${ROUNDS:-9}
-UDP_SECONDS=0.5 # of traffic in one measurement
-SECONDS_EACH=1  # the same for tools that want whole ones
+UDP_SECONDS=0.6 # that udpflood sends
+UDP_WINDOW=0.5  # of it, that count
+SECONDS_EACH=1  # of traffic of tools that want whole ones
 
 # figure|must be|than: a number, or another figure|what it is. Without a bound it is there to compare.
 targets=(
@@ -153,7 +154,8 @@ print_table() {
 if [[ ${1:-} == --short ]]; then
 	shift
 	ROUNDS=1
-	UDP_SECONDS=0.1
+	UDP_SECONDS=0.15
+	UDP_WINDOW=0.1
 	states=(quiet)
 fi
 (($#)) || set -- "${rows[@]}"

@@ -6,8 +6,8 @@
  *   udpflood receive SECONDS ADDRESS PORT
  *
  * Both print datagrams per second, over SECONDS from the first one on. Datagrams are numbered as
- * those of udpnum.c, so that each is a different packet to the tracer. The sender ends early if the
- * receiver does; the receiver gives up if nothing comes for two seconds.
+ * those of udpnum.c, so that each is a different packet to the tracer. The sender does not mind if
+ * nobody listens; the receiver gives up if nothing comes for two seconds.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -31,15 +31,20 @@ static void flood_init(struct flood *flood, size_t size)
 	}
 }
 
-/* Datagrams sent by one system call, or -1. */
+/* Datagrams sent, or -1. */
 static int send_batch(struct flood *flood, int fd, uint32_t first)
 {
+	int got;
+
 	for (int i = 0; i < BATCH; i++) {
 		uint32_t number = htonl(first + i);
 
 		memcpy(flood->payloads[i], &number, sizeof(number));
 	}
-	return sendmmsg(fd, flood->messages, BATCH, 0);
+	do {
+		got = sendmmsg(fd, flood->messages, BATCH, 0);
+	} while (got < 0 && errno == ECONNREFUSED); /* which one before this one brought about */
+	return got;
 }
 
 static int receive_batch(struct flood *flood, int fd, uint32_t first)
@@ -58,10 +63,10 @@ static int run(struct flood *flood, int fd, double seconds,
 
 	while (got > 0 && now < end) {
 		got = batch(flood, fd, count);
-		count += got > 0 ? got : 0;
+		count += got;
 		now = now_ns();
 	}
-	if (got <= 0 && (errno != ECONNREFUSED || !count)) {
+	if (got <= 0) {
 		fprintf(stderr, "udpflood: %s\n", strerror(errno));
 		return 1;
 	}
