@@ -209,6 +209,16 @@ row_start() {
 	figure stop "$(awk '{ print $2 }' "$NET_DIR/times" | median)"
 }
 
+# The kernel's own statistics of the programs, net of an empty one: event.c.
+row_event() {
+	local name value
+
+	"$BUILD/tests/bench-event" "${EVENT_ARGUMENTS[@]}" >"$NET_DIR/event" || return
+	while IFS=$'\t' read -r name value _; do
+		figure "$name" "$value"
+	done <"$NET_DIR/event"
+}
+
 # program_ns CPU...: mean run time of the programs while a sender is busy on each CPU. Nobody is at
 # the address, so that what is sent ends behind the last probe.
 program_ns() {
@@ -222,7 +232,7 @@ program_ns() {
 	done
 	wait "${senders[@]}" || return
 	tool_stop
-	awk '/ns each/ { print $(NF - 2); found = 1 } END { exit !found }' "$NET_DIR/all.err" && return
+	sed -n 's/.* \([0-9]*\) ns each.*/\1/p' "$NET_DIR/all.err" | grep . && return
 	cat "$NET_DIR/all.err" >&2
 	return 1
 }

@@ -27,15 +27,22 @@ BUILD=${BUILD:-$source_dir/build}
 # shellcheck source=tests/bench/rows.bash
 . "$bench_dir/rows.bash"
 
-rows=(udp tcp tcp-segments sockperf memory start flat)
+rows=(event udp tcp tcp-segments sockperf memory start flat)
 IFS=' ' read -ra states <<<"${STATES:-quiet loaded}"
 ROUNDS=${ROUNDS:-9}
+EVENT_ARGUMENTS=()
 UDP_SECONDS=0.6 # that udpflood sends
 UDP_WINDOW=0.5  # of it, that count
 SECONDS_EACH=1  # of traffic of tools that want whole ones
 
 # figure|must be|than: a number, or another figure|what it is. Without a bound it is there to compare.
 targets=(
+	"tx, filter matches|<=|120|ns of an event net of an empty program, dev probe, filter on: tx"
+	"rx, filter matches|<=|120|  rx"
+	"tx, filter does not match|<=|60|  tx, and the filter does not match"
+	"rx, filter does not match|<=|60|  rx, and the filter does not match"
+	"tc, filter matches|<=|60|ns of an event net of an empty program, tc"
+	"tc, clock read alone|||  (reading the clock alone)"
 	"udp|>=|0.92|64-byte UDP at full speed, four probes: packets/s traced / untraced"
 	"udp|>|udp-tcpdump|  above tcpdump on both ends"
 	"udp|>|udp-perf|  above perf record of the same points"
@@ -72,13 +79,13 @@ declare -A figures
 figure() {
 	[[ -n $2 ]] || failed+=("$state:$1")
 	figures[$state:$1]=$2
-	printf '%-7s %-20s %s\n' "$state" "$1" "$2"
+	printf '%-7s %-26s %s\n' "$state" "$1" "$2"
 }
 
 build() {
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_BENCH[@]}" &&
 		cmake -S "$source_dir" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null &&
-		ninja -C "$BUILD" vnettrace udpflood >/dev/null
+		ninja -C "$BUILD" vnettrace udpflood bench-event >/dev/null
 }
 
 # A neighbour that never sleeps: on each CPU a process with a tenth of a normal one's weight, and one
@@ -154,6 +161,7 @@ print_table() {
 if [[ ${1:-} == --short ]]; then
 	shift
 	ROUNDS=1
+	EVENT_ARGUMENTS=(tc)
 	UDP_SECONDS=0.15
 	UDP_WINDOW=0.1
 	states=(quiet)
