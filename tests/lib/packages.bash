@@ -9,6 +9,7 @@ PACKAGES_NETWORK=(ethtool iproute2 iptables iputils-ping openvswitch-switch proc
 PACKAGES_TEST=(bats clang-format clang-tidy iperf3 jq libcriterion-dev make mandoc shellcheck spin
 	tcpdump util-linux)
 PACKAGES_GUEST=(busybox-static cpio debian-archive-keyring kmod qemu-system-x86 xz-utils)
+PACKAGES_BENCH=(bpftrace iperf3 jq linux-perf tcpdump util-linux)
 
 # Packages may want to start their services. Tests start what they need by themselves.
 packages_without_services() (

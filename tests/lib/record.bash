@@ -18,6 +18,7 @@ record_start() {
 	local file=$NET_DIR/$domain.vnt log=$NET_DIR/$domain.err
 
 	shift 2
+	rm -f "$log" # an older recording of this domain traced, too
 	ip netns exec "$namespace" "$VNETTRACE" record -o "$file" --domain "$domain" "$@" \
 		</dev/null >/dev/null 2>"$log" 3>&- &
 	RECORD_PID[$domain]=$!

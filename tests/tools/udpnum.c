@@ -10,27 +10,10 @@
  * for SECONDS, and fails unless all came, each once.
  */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <netdb.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#define SIZE_MAX_UDP 65507
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
+#include "udp.h"
 
 static void sleep_until(int64_t time_ns)
 {
@@ -40,33 +23,6 @@ static void sleep_until(int64_t time_ns)
 	};
 
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-}
-
-/* A UDP socket, connected to the address or bound to it; -1 with a line on stderr. */
-static int open_socket(const char *address, const char *port, bool listening)
-{
-	const struct addrinfo hints = {
-		.ai_socktype = SOCK_DGRAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-	};
-	struct addrinfo *info;
-	int err, fd;
-
-	err = getaddrinfo(address, port, &hints, &info);
-	if (err) {
-		fprintf(stderr, "udpnum: %s %s: %s\n", address, port, gai_strerror(err));
-		return -1;
-	}
-	fd = socket(info->ai_family, SOCK_DGRAM, 0);
-	if (fd < 0 || (listening ? bind(fd, info->ai_addr, info->ai_addrlen)
-				 : connect(fd, info->ai_addr, info->ai_addrlen))) {
-		fprintf(stderr, "udpnum: %s %s: %s\n", address, port, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
-	freeaddrinfo(info);
-	return fd;
 }
 
 static int send_numbers(int fd, uint32_t count, size_t size, long rate)
@@ -135,14 +91,9 @@ int main(int argc, char **argv)
 	fd = open_socket(argv[4], argv[5], listening);
 	if (fd < 0)
 		return 1;
-	if (listening) {
-		int buffer = 1 << 22;
-
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
-		err = receive_numbers(fd, count, number);
-	} else {
-		err = send_numbers(fd, count, number, argc == 7 ? strtol(argv[6], NULL, 10) : 0);
-	}
+	err = listening
+		      ? receive_numbers(fd, count, number)
+		      : send_numbers(fd, count, number, argc == 7 ? strtol(argv[6], NULL, 10) : 0);
 	close(fd);
 	return err;
 }
