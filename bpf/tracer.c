@@ -61,7 +61,7 @@ const struct vnt_slot *tracer_next(struct tracer *tracer, unsigned int cpu)
 		vnt_ring_peek(cpu_slots(tracer, cpu), tracer->ring_slots, tracer->positions[cpu]);
 
 	if (slot)
-		tracer->positions[cpu]++;
+		tracer->positions[cpu] += 1 + slot->follow;
 	return slot;
 }
 
