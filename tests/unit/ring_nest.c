@@ -17,7 +17,7 @@
 #define SLOTS_MAX 16
 #define TRAP_FLAG 0x100
 #define NESTED    3 /* records of one interruption */
-#define LARGE     3 /* slots of the largest record */
+#define LARGE     2 /* slots of the largest record */
 #define STEPS_MAX 100000
 
 static struct vnt_ring ring;
