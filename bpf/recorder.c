@@ -297,14 +297,22 @@ static void discard_rest(struct recorder *recorder)
 	} while (got);
 }
 
-/* After a write error. What is small may still fit, where a part of the last block was taken back. */
+/* After a write error. What is small may still fit where a part of the last block was taken back; if
+ * it does not, a whole one makes room: the trace has to say what it lacks. */
 static void finish_failed(struct recorder *recorder)
 {
+	size_t count;
+	int err;
+
 	recorder->tally.last_written_ns = recorder->last_ns;
 	discard_rest(recorder);
 	writer_resume(recorder->writer);
-	tally_write(&recorder->tally, recorder->stop_ns, writer_events(recorder->writer));
-	put_epochs(recorder, recorder->stop_ns, false);
+	err = tally_write(&recorder->tally, recorder->stop_ns, writer_events(recorder->writer));
+	if (!err)
+		err = put_epochs(recorder, recorder->stop_ns, false);
+	count = err ? writer_take_back(recorder->writer) : 0;
+	if (count && !tally_rewrite(&recorder->tally, count, recorder->stop_ns))
+		put_epochs(recorder, recorder->stop_ns, false);
 }
 
 static int finish(struct recorder *recorder, uint64_t detached_ns)

@@ -38,12 +38,13 @@ int tally_open(struct tally *tally, struct tracer *tracer, struct writer *writer
 				.writer = writer,
 				.looked_ns = now_ns,
 				.written_ns = now_ns,
+				.opened_ns = now_ns,
 				.last_written_ns = now_ns,
 				.start_cpu_ns = own_cpu_ns()};
 	tally->counts = calloc(counts, sizeof(*tally->counts));
 	tally->unwritten = calloc(info->nprobes, sizeof(*tally->unwritten));
-	/* Two causes of each count, one of each probe, and one for all. */
-	tally->rows = calloc(2 * counts + info->nprobes + 1, sizeof(*tally->rows));
+	/* Two causes of each count, one of each probe, and two for all. */
+	tally->rows = calloc(2 * counts + info->nprobes + 2, sizeof(*tally->rows));
 	if (!tally->counts || !tally->unwritten || !tally->rows)
 		return -ENOMEM;
 	for (unsigned int cpu = 0; cpu < cpus; cpu++)
@@ -236,6 +237,22 @@ int tally_write(struct tally *tally, uint64_t now_ns, uint64_t events)
 	tally->written_ns = now_ns;
 	err = put(tally, BATCH_LOSSES, tally->rows, tally->nrows);
 	return err ? err : put_costs(tally, events);
+}
+
+int tally_rewrite(struct tally *tally, size_t count, uint64_t now_ns)
+{
+	const struct loss_row row = {
+		.first_ns = tally->opened_ns,
+		.last_ns = now_ns,
+		.count = count,
+		.probe = ANY_PROBE,
+		.cpu = ANY_CPU,
+		.cause = LOSS_WRITE_ERROR,
+	};
+
+	tally->lost += count;
+	add_loss(tally, &row);
+	return put(tally, BATCH_LOSSES, tally->rows, tally->nrows);
 }
 
 void tally_release(struct tally *tally)

@@ -22,6 +22,7 @@ struct tally {
 	const struct trace_info *info;
 	struct tracer *tracer;
 	struct writer *writer;
+	uint64_t opened_ns;
 	uint64_t looked_ns;  /* at the counts */
 	uint64_t written_ns; /* up to here all is in the trace */
 	uint64_t start_cpu_ns;
@@ -50,6 +51,9 @@ void tally_look(struct tally *tally, uint64_t now_ns);
 
 /* Writes what came to it since the last time, and the cost of `events` so far. 0 or -errno. */
 int tally_write(struct tally *tally, uint64_t now_ns, uint64_t events);
+
+/* Tries the last time's rows once more, with `count` events that were taken out of the file again. */
+int tally_rewrite(struct tally *tally, size_t count, uint64_t now_ns);
 
 struct tracer_cost tally_cost(const struct tally *tally); /* of all programs */
 uint64_t tally_cpu_ns(const struct tally *tally);         /* the recorder's own, so far */

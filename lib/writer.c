@@ -28,7 +28,9 @@ struct writer {
 	bool whole; /* the file ends with a whole block nevertheless */
 	uint64_t bytes;
 	uint64_t events;
-	uint64_t last_ns; /* of the events put so far */
+	uint64_t last_start; /* bytes before the last block of events */
+	size_t last_events;  /* in it; 0 if there is none, or it was taken back */
+	uint64_t last_ns;    /* of the events put so far */
 	uint64_t tag;
 	size_t ndomains;
 	size_t nprobes;
@@ -159,10 +161,13 @@ static int writer_put_events(struct writer *writer, const struct vnt_event *even
 		.last_ns = events[count - 1].time_ns,
 		.raw = encoder_run(writer->encoder, events, count, writer->raw),
 	};
+	uint64_t start = writer->bytes;
 	int err = writer_block(writer, &block, writer->raw);
 
 	if (err)
 		return err;
+	writer->last_start = start;
+	writer->last_events = count;
 	writer->events += count;
 	writer->last_ns = events[count - 1].time_ns;
 	return 0;
@@ -316,6 +321,19 @@ void writer_resume(struct writer *writer)
 {
 	if (writer->whole)
 		writer->error = 0;
+}
+
+size_t writer_take_back(struct writer *writer)
+{
+	size_t count = writer->last_events;
+
+	if (!count || !writer_undo(writer, writer->bytes - writer->last_start))
+		return 0;
+	writer->error = 0;
+	writer->bytes = writer->last_start;
+	writer->events -= count;
+	writer->last_events = 0;
+	return count;
 }
 
 void writer_close(struct writer *writer)

@@ -38,6 +38,10 @@ int writer_error(const struct writer *writer); /* of the first write that failed
 /* After a failed write: tries to write again, where the file ends with a whole block. */
 void writer_resume(struct writer *writer);
 
+/* Takes back the last block of events, and what follows it, so that something small has room. Returns
+ * how many events that are; 0 where it cannot be done. */
+size_t writer_take_back(struct writer *writer);
+
 /* Frees; accepts NULL. Does not close the descriptor. */
 void writer_close(struct writer *writer);
 

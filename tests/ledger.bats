@@ -133,18 +133,18 @@ record_on_full_disk() {
 	summary "$1"
 	((status == 1))
 	grep -q 'No space left on device' "$NET_DIR/$1.err"
-	((events == 2 * 500 * CPUS && lost == 2 * 500 * CPUS))
+	((events <= 2 * 500 * CPUS && events + lost == 2 * 2 * 500 * CPUS))
+	report_agrees "$1"
+	jq -e "all(.ledger[]; .cause == \"write error\" and .cpu == null)" "$NET_DIR/$1.json"
 }
 
 @test "disk full: what could not be written is in the ledger, too" {
 	record_on_full_disk full 4K
-	report_agrees full
-	jq -e "all(.ledger[]; .cause == \"write error\" and .cpu == null)" "$NET_DIR/full.json"
+	((events == 2 * 500 * CPUS))
 }
 
-@test "disk full to the last byte: the recorder says what the trace cannot" {
+@test "disk full to the last byte: events make room for the ledger" {
 	record_on_full_disk brim 0
-	jq -e ".domains[0].events == $events" "$NET_DIR/brim.json"
 }
 
 @test "recursion: runs that the kernel skipped are lost at some probe" {
