@@ -6,6 +6,10 @@
  * on another one drains the rings; the kernel's run-time statistics of the probe's program, and of an
  * empty one that runs for the same packets. tc: BPF_PROG_TEST_RUN of one packet, many times.
  * Prints NAME, tab, VALUE, tab, UNIT; medians over rounds. Needs root.
+ *
+ *   bench-event        everything
+ *   bench-event tc     what needs no traffic
+ *   bench-event hold   no measure: empty programs on the tracepoints, until a signal ends it
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -14,6 +18,7 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,11 +322,25 @@ static void measure_tc(const char *name, const char *expression, bool recorded)
 	close(empty);
 }
 
+static int hold(void)
+{
+	int link;
+
+	for (int i = 0; i < VNT_DIRECTIONS; i++)
+		open_empty(tracepoints[i], &link);
+	signal(SIGINT, SIG_DFL); /* which a shell ignores for its jobs in the background */
+	puts("holding");
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	double net[ROWS][ROUNDS];
 
-	(void)argv;
+	if (argc > 1 && strcmp(argv[1], "hold") == 0)
+		return hold();
 
 	make_network();
 	pin(0);

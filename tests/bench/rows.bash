@@ -69,7 +69,7 @@ measure_udp() {
 }
 
 row_udp() {
-	local tools=(vnettrace tcpdump perf bpftrace bpftrace-count) tool
+	local tools=(vnettrace empty tcpdump perf bpftrace bpftrace-count) tool
 
 	network_switch bridge || return
 	pairs measure_udp "${tools[@]}" || return
@@ -102,7 +102,8 @@ row_tcp() {
 		in_ns "${ns%:*}" ethtool -K "${ns##*:}" \
 			rx on tx on sg on tso on gso on gro on >/dev/null || return
 	done
-	pairs measure_tcp vnettrace || return
+	pairs measure_tcp vnettrace empty || return
+	figure tcp-empty "$(ratio empty 1 1)"
 	figure tcp-bits "$(awk '{ print $1 }' "$NET_DIR/vnettrace" | median)"
 	figure tcp "$(ratio vnettrace 1 1)"
 	figures_of_recorder tcp

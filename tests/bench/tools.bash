@@ -59,6 +59,14 @@ tool_vnettrace_note() {
 		"$NET_DIR/all.err" >>"$NET_DIR/summaries"
 }
 
+# The floor: programs that do nothing at the same points.
+tool_empty_start() {
+	tool_run "$BUILD/tests/bench-event" hold
+	tool_ready 1 holding
+}
+
+tool_empty_note() { :; }
+
 # Only the ends: two points of four.
 tool_tcpdump_start() {
 	local ns
