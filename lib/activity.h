@@ -45,6 +45,7 @@ void activity_note(struct activity *activity, const struct batch *batch);
 
 /* There was damage before the batch that comes next, though no event is missing. */
 void activity_gap(struct activity *activity);
+
 /* Did all probes start and end? The recorder writes their ends last: nothing is missing behind. */
 bool activity_complete(const struct activity *activity);
 
