@@ -22,7 +22,7 @@ tool_ready() {
 	local tries
 
 	for ((tries = 0; tries < 200; tries++)); do
-		[[ $(cat "$NET_DIR"/tool*.out | grep -c "$2") -ge $1 ]] && return 0
+		[[ $(cat "$NET_DIR"/tool*.out 2>/dev/null | grep -c "$2") -ge $1 ]] && return 0
 		sleep 0.05
 	done
 	cat "$NET_DIR"/tool*.out >&2
