@@ -46,18 +46,18 @@ struct flow {
 	uint64_t bytes;
 	uint64_t first_ns;
 	uint64_t last_ns;
+	uint32_t variants; /* the newest, or NO_VARIANT */
+	uint32_t recent;   /* of the packet before */
+	uint32_t longest;  /* full variant of most probes, or NO_VARIANT */
+	bool known;
+	struct vnt_flow tuple;
 	/* Where probes sample: estimates of what was left out, and the units that were not. */
 	double unseen_packets;
 	double unseen_bytes;
 	double units; /* that these stand for, and of them the first and the last one */
 	double first_units;
 	double last_units;
-	uint64_t unit;     /* the last one */
-	uint32_t variants; /* the newest, or NO_VARIANT */
-	uint32_t recent;   /* of the packet before */
-	uint32_t longest;  /* full variant of most probes, or NO_VARIANT */
-	bool known;
-	struct vnt_flow tuple;
+	uint64_t unit; /* the last one */
 };
 
 /* All zero holds no flows. */

@@ -126,7 +126,7 @@ static int stats_judge(struct stats *stats, uint32_t flow, const struct journey 
 	struct judged judged = {seen, n, NOT_BLIND};
 	uint64_t watched_ns;
 
-	if (rates_sampling(stats->rates))
+	if (stats->sampling)
 		rates_judge(stats->rates, journey, seen, n, &judged);
 	if (!judged.n)
 		return 0;
@@ -156,7 +156,7 @@ static int stats_packet(struct stats *stats, uint32_t flow, const struct journey
 	flows_count(&stats->flows, flow, journey->length, seen, n);
 	if (last_ns - seen[0].time_ns > stats->longest_ns)
 		stats->longest_ns = last_ns - seen[0].time_ns;
-	if (rates_sampling(stats->rates))
+	if (stats->sampling)
 		stats_weigh(stats, flow, journey, seen, n);
 	if (!twice)
 		return stats_judge(stats, flow, journey, seen, n);
@@ -183,7 +183,7 @@ static int stats_journey(void *context, const struct journey *journey)
 
 	if (flow == MAP_NONE)
 		return -ENOMEM;
-	if (rates_sampling(stats->rates))
+	if (stats->sampling)
 		err = stats_window(stats, seen->time_ns);
 	pass = stats_pass(stats, &stats->flows.flows[flow], seen, journey->count);
 	for (size_t at = 0; at < journey->count && !err; at += pass)
@@ -252,6 +252,7 @@ static int stats_epochs(struct stats *stats, const struct batch *batch)
 		if (!err)
 			err = rates_add(stats->rates, &batch->epochs[i]);
 	}
+	stats->sampling = rates_sampling(stats->rates);
 	return err;
 }
 

@@ -49,6 +49,7 @@ struct stats {
 	struct join *join;
 	struct epochs *epochs;
 	struct rates *rates;
+	bool sampling; /* rates_sampling() */
 	struct flows flows;
 	uint64_t horizon_ns;
 	uint64_t longest_ns; /* journey so far */

@@ -4,6 +4,7 @@
 #include <criterion/new/assert.h>
 #include <math.h>
 
+#include "lib/sample.h"
 #include "lib/stats.h"
 
 static struct domain domains[] = {{.name = "x"}, {.name = "y"}};
@@ -106,6 +107,28 @@ Test(ledger, rates_of_a_probe_are_of_all_packets)
 	cr_assert(eq(u64, report.probes[0].events, 2));
 	cr_assert(eq(u64, report.probes[0].sampled_out, 8));
 	cr_assert(eq(dbl, report.probes[2].packet_rate, 20), "nothing of it was kept");
+}
+
+/* A flow that began before anything was left out: three packets of one each, then one of four. */
+Test(ledger, throughput_of_a_flow_that_is_sampled_from_then_on)
+{
+	const uint32_t threshold = vnt_sample_threshold(4);
+	const struct epoch_row epoch = {25000, 0, 1, (uint32_t)~threshold};
+	const struct vnt_event other = {.time_ns = 24000, .flow = 8, .probe = 1};
+	uint64_t key = 100;
+
+	while (vnt_sample_level(7, key, 0, 0) > threshold)
+		key++;
+	for (uint64_t i = 0; i < 3; i++)
+		see(i, 0, 10000 * i);
+	put(BATCH_EVENTS, &other, 1);
+	put(BATCH_EPOCHS, &epoch, 1);
+	see(key, 0, 40000);
+	cr_assert(eq(int, stats_report(stats, &report), 0));
+	cr_assert(eq(u64, report.flows[0].packets, 3 + 4));
+	cr_assert(eq(u64, report.flows[0].bytes, 700));
+	/* There are 4.5 units from the first to the last one, and 3 are left out behind it. */
+	cr_assert(fabs(report.flows[0].throughput_bps * (40e-6 * (1 + 3 / 4.5)) - 5600) < 1e-6);
 }
 
 Test(ledger, sums_do_not_wrap_around)
