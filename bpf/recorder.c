@@ -16,7 +16,8 @@
 #define NS_PER_MS    1000000ull
 #define BLOCK_EVENTS 32768
 #define BLOCK_FLOWS  1024
-#define TICK_NS      (10 * NS_PER_MS)
+#define TICK_NS      (25 * NS_PER_MS)  /* wake-ups disturb what is traced */
+#define SAMPLING_NS  (10 * NS_PER_MS)  /* ... but the tally's times are what rates come from */
 #define FLUSH_NS     (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
 #define HOUSEKEEP_NS (100 * NS_PER_MS) /* clock anchors, loss tally, cost */
 #define SEEN_FLOWS   65536             /* direct-mapped; a collision only repeats a row */
@@ -249,13 +250,17 @@ int recorder_tick(struct recorder *recorder)
 uint64_t recorder_patience(const struct recorder *recorder)
 {
 	uint64_t now_ns = host_now_ns(recorder->domain);
+	uint64_t until_ns = recorder->housekept_ns + HOUSEKEEP_NS;
 	uint64_t patience = drain_patience(recorder->drain);
+	uint64_t tick_ns = recorder->sampling ? SAMPLING_NS : TICK_NS;
 
-	if (patience > TICK_NS)
-		patience = TICK_NS;
-	if (now_ns >= recorder->stop_ns)
+	if (until_ns > recorder->stop_ns)
+		until_ns = recorder->stop_ns;
+	if (now_ns >= until_ns)
 		return 0;
-	return patience < recorder->stop_ns - now_ns ? patience : recorder->stop_ns - now_ns;
+	if (patience > tick_ns)
+		patience = tick_ns;
+	return patience < until_ns - now_ns ? patience : until_ns - now_ns;
 }
 
 int recorder_end_probe(struct recorder *recorder, uint16_t probe, uint64_t time_ns)

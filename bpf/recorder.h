@@ -45,8 +45,8 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
  * the write, after which only recorder_finish() is left to call. */
 int recorder_tick(struct recorder *recorder);
 
-/* How many nanoseconds the next tick may wait: 10 ms, less if the rings fill faster or the recording
- * ends before. */
+/* How many nanoseconds the next tick may wait: 25 ms, less if the rings fill faster or something is due
+ * before. */
 uint64_t recorder_patience(const struct recorder *recorder);
 
 /* The probe can see nothing from `time_ns` on (CLOCK_MONOTONIC as the events have it). */

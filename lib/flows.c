@@ -33,15 +33,14 @@ int flows_name(struct flows *flows, const struct flow_row *row)
 	return 0;
 }
 
-void flows_count(struct flows *flows, uint32_t index, uint32_t length, const struct sighting *seen,
-		 size_t n)
+void flows_count(struct flows *flows, uint32_t index, uint32_t length, uint64_t time_ns)
 {
 	struct flow *flow = &flows->flows[index];
 
-	if (!flow->packets || seen[0].time_ns < flow->first_ns)
-		flow->first_ns = seen[0].time_ns;
-	if (seen[n - 1].time_ns > flow->last_ns)
-		flow->last_ns = seen[n - 1].time_ns;
+	if (!flow->packets || time_ns < flow->first_ns)
+		flow->first_ns = time_ns;
+	if (time_ns > flow->last_ns)
+		flow->last_ns = time_ns;
 	flow->packets++;
 	flow->bytes += length;
 }

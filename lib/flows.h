@@ -44,8 +44,8 @@ struct flow {
 	uint64_t hash;
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t first_ns;
-	uint64_t last_ns;
+	uint64_t first_ns; /* when the first packet was first seen */
+	uint64_t last_ns;  /* when the last one was: a packet's way is no time of the flow */
 	uint32_t variants; /* the newest, or NO_VARIANT */
 	uint32_t recent;   /* of the packet before */
 	uint32_t longest;  /* full variant of most probes, or NO_VARIANT */
@@ -79,9 +79,8 @@ int flows_name(struct flows *flows,
 /* Index of the flow, added if it is new; MAP_NONE if there is no memory. */
 uint32_t flows_find(struct flows *flows, uint64_t hash);
 
-/* Counts one packet of the flow, seen `n` times. */
-void flows_count(struct flows *flows, uint32_t flow, uint32_t length, const struct sighting *seen,
-		 size_t n);
+/* Counts one packet of the flow, first seen at that time. */
+void flows_count(struct flows *flows, uint32_t flow, uint32_t length, uint64_t time_ns);
 
 /* The packet just counted stands for as many. */
 void flows_weigh(struct flows *flows, uint32_t flow, const struct weight *weight, uint32_t length);

@@ -88,9 +88,9 @@ static struct passage loss_passage(const struct loss *loss, const struct variant
 				   size_t from, size_t to)
 {
 	if (loss->sightings[from] == NOT_SEEN)
-		return (struct passage){0, 0};
+		return (struct passage){0};
 	if (loss->sightings[to] != NOT_SEEN)
-		return (struct passage){variant->count, variant->count};
+		return (struct passage){.sent = variant->count, .received = variant->count};
 	return (struct passage){
 		variant_watched(variant, loss->stats, loss->sightings[from], loss->probes[to]), 0};
 }
@@ -116,6 +116,13 @@ static void loss_complete(struct loss *loss, const struct variant *variant, size
 		complete += watch_complete(&variant->watches[i], loss, length);
 	loss->complete += complete;
 	loss->partial += variant->count - complete;
+}
+
+/* Events that the ledger says were missed at the probe, or may have been. */
+static double probe_missed(const struct stats *stats, uint16_t probe)
+{
+	return (double)stats->probes[probe].missed +
+	       (double)stats->domains[stats->info->probes[probe].domain].missed_somewhere;
 }
 
 static void loss_variant(struct loss *loss, const struct variant *owner,
@@ -145,38 +152,43 @@ static void loss_variant(struct loss *loss, const struct variant *owner,
 		passage = loss_passage(loss, variant, 0, length - 1);
 		ends->sent += passage.sent;
 		ends->received += passage.received;
+		if (ends->missed_to < probe_missed(loss->stats, loss->probes[length - 1]))
+			ends->missed_to = probe_missed(loss->stats, loss->probes[length - 1]);
 	}
 }
 
-void loss_flow(struct loss *loss, const struct flow *flow, struct passage *ends)
+/* Of packets that were not seen, how many were lost for sure: a gap of the tracer explains the others. */
+static uint64_t passage_lost(const struct passage *passage)
+{
+	uint64_t unseen = passage->sent - passage->received;
+
+	return (double)unseen > passage->missed_to ? unseen - (uint64_t)passage->missed_to : 0;
+}
+
+double loss_flow(struct loss *loss, const struct flow *flow)
 {
 	const struct flows *flows = &loss->stats->flows;
+	struct passage ends = {0};
 
-	*ends = (struct passage){0, 0};
 	for (uint32_t i = flow->variants; i != NO_VARIANT; i = flows->variants[i].next) {
 		const struct variant *variant = &flows->variants[i];
 
-		loss_variant(loss, flow_owner(flows, flow, variant), variant, ends);
+		loss_variant(loss, flow_owner(flows, flow, variant), variant, &ends);
 	}
-}
-
-/* Events that the ledger says were missed at the probe, or may have been. */
-static double probe_missed(const struct stats *stats, uint16_t probe)
-{
-	return (double)stats->probes[probe].missed +
-	       (double)stats->domains[stats->info->probes[probe].domain].missed_somewhere;
+	return ends.sent ? (double)passage_lost(&ends) / (double)ends.sent : 0;
 }
 
 static void loss_ratios(struct loss_report *row, double missed_from, double missed_to)
 {
-	double sent = row->sent, lost;
+	const struct passage passage = {row->sent, row->received, missed_to};
+	double sent = row->sent, unseen = row->sent - row->received;
 
-	row->lost = row->sent - row->received;
-	lost = row->lost;
-	row->ratio = sent > 0 ? lost / sent : 0;
-	sent += missed_from;
-	row->ratio_min = sent > 0 && lost > missed_to ? (lost - missed_to) / sent : 0;
-	row->ratio_max = sent > 0 ? (lost + missed_from) / sent : 0;
+	row->lost = passage_lost(&passage);
+	if (!row->sent)
+		return;
+	row->ratio = (double)row->lost / sent;
+	row->ratio_min = (double)row->lost / (sent + missed_from);
+	row->ratio_max = (unseen + missed_from) / (sent + missed_from);
 }
 
 void loss_take(struct loss *loss, struct report *report)

@@ -14,6 +14,7 @@
 struct passage {
 	uint64_t sent;
 	uint64_t received;
+	double missed_to; /* events that the tracer itself may have missed at the end */
 };
 
 struct loss {
@@ -34,9 +35,9 @@ struct loss {
 int loss_open(struct loss *loss, const struct stats *stats, const struct path_report *paths,
 	      size_t npaths);
 
-/* Adds the packets of the flow to the rows; *ends says what became of them from the first probe of
- * its full paths to the last one. */
-void loss_flow(struct loss *loss, const struct flow *flow, struct passage *ends);
+/* Adds the packets of the flow to the rows. Returns the ratio of those that were lost between the first
+ * probe of its full paths and the last one. */
+double loss_flow(struct loss *loss, const struct flow *flow);
 
 /* Computes the ratios and hands the rows over. */
 void loss_take(struct loss *loss, struct report *report);

@@ -153,7 +153,7 @@ static int stats_packet(struct stats *stats, uint32_t flow, const struct journey
 			probe->packets++;
 		}
 	}
-	flows_count(&stats->flows, flow, journey->length, seen, n);
+	flows_count(&stats->flows, flow, journey->length, seen[0].time_ns);
 	if (last_ns - seen[0].time_ns > stats->longest_ns)
 		stats->longest_ns = last_ns - seen[0].time_ns;
 	if (stats->sampling)

@@ -361,17 +361,14 @@ static int report_flows(const struct stats *stats, struct report *report)
 	for (size_t i = 0; i < stats->flows.count; i++) {
 		const struct flow *flow = &stats->flows.flows[i];
 		struct flow_report *row = &report->flows[report->nflows];
-		struct passage ends;
 
 		if (!flow->packets)
 			continue;
-		loss_flow(&loss, flow, &ends);
+		row->loss_ratio = loss_flow(&loss, flow);
 		row->flow = flow->tuple;
 		row->hash = flow->hash;
 		row->known = flow->known;
 		report_flow_totals(flow, row);
-		row->loss_ratio =
-			ends.sent ? (double)(ends.sent - ends.received) / (double)ends.sent : 0;
 		report_flow_latency(stats, flow, &row->latency);
 		report->nflows++;
 	}

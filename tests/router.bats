@@ -74,6 +74,23 @@ record_kill() {
 	json ".probes[] | select(.name == \"h2/dev:eth0:rx\").events == 4000"
 }
 
+@test "what the tracer itself did not keep is not called loss" {
+	record_start h1 "$NET_H1" -i eth0 'udp port 5001'
+	record_start r "$NET_MID" -i p1 -i p2 'udp port 5001'
+	record_start h2 "$NET_H2" --buffer 4K -i eth0 'udp port 5001'
+	kill -STOP "${RECORD_PID[h2]}"
+	send_numbers $COUNT 100 10.0.2.1
+	kill -CONT "${RECORD_PID[h2]}"
+	for domain in h1 r; do
+		record_stop $domain
+	done
+	record_stop h2 || (($? == 3))
+	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR"/{h1,r,h2}.vnt
+	json '.loss[] | select(.to == "h2/dev:eth0:rx") |
+		.sent > .received and .lost == 0 and .ratio == 0 and .ratio_max > 0.5'
+	json '.flows[0].loss_ratio == 0'
+}
+
 @test "every tenth packet is dropped, IPv4" {
 	drop_every_tenth iptables
 	record_route 'udp port 5001'

@@ -333,8 +333,12 @@ Test(stats, ledger_bounds_the_ratio)
 	put(&f, BATCH_LOSSES, &(struct loss_row){.count = 1, .probe = ANY_PROBE});
 	put(&f, BATCH_LOSSES, &(struct loss_row){.count = 2, .probe = B});
 	finish(&f);
-	expect_loss(&f, A, B, 10, 6);
-	cr_assert(eq(dbl, f.report.losses[0].ratio, 4.0 / 10));
+	/* Of the 4 that were not seen at B, the tracer may have missed 3. */
+	cr_assert(eq(u64, f.report.losses[0].sent, 10));
+	cr_assert(eq(u64, f.report.losses[0].received, 6));
+	cr_assert(eq(u64, f.report.losses[0].lost, 1));
+	cr_assert(eq(dbl, f.report.flows[0].loss_ratio, 1.0 / 10));
+	cr_assert(eq(dbl, f.report.losses[0].ratio, 1.0 / 10));
 	cr_assert(eq(dbl, f.report.losses[0].ratio_min, 1.0 / 17));
 	cr_assert(eq(dbl, f.report.losses[0].ratio_max, 11.0 / 17));
 	cr_assert(eq(u64, f.report.probes[A].lost, 6));
@@ -404,7 +408,7 @@ Test(stats, tables)
 	put(&f, BATCH_FLOWS, &unseen);
 	see_path(&f, 1, "ab", 1000);
 	put(&f, BATCH_FLOWS, &name);
-	see_path(&f, 2, "ab", 1000001000 - 10);
+	see_path(&f, 2, "ab", 1000001000);
 	put(&f, BATCH_ANCHORS, &(struct anchor_row){0});
 	finish(&f);
 	cr_assert(eq(u64, f.report.overhead_events, 25));
@@ -419,7 +423,7 @@ Test(stats, tables)
 	cr_assert(eq(dbl, f.report.probes[C].packet_rate, 0));
 	cr_assert(eq(u64, f.report.domains[0].events, 4));
 	cr_assert(eq(u64, f.report.domains[0].first_ns, 1000));
-	cr_assert(eq(u64, f.report.domains[0].last_ns, 1000001000));
+	cr_assert(eq(u64, f.report.domains[0].last_ns, 1000001010));
 	cr_assert(eq(u64, f.report.domains[1].last_ns, 0));
 	cr_assert(eq(sz, f.report.ncpus, 2));
 	teardown(&f);
