@@ -67,6 +67,7 @@ Test(activity, a_trace_that_ended_well_needs_nothing)
 
 Test(activity, a_trace_that_breaks_off_before_it_began)
 {
+	activity_release(&activity);
 	cr_assert_eq(activity_open(&activity, PROBES), 0);
 	cr_assert(!activity_complete(&activity));
 	activity_end(&activity);
