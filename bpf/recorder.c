@@ -48,6 +48,7 @@ struct recorder {
 	bool sampling;
 	uint32_t threshold; /* in force for the events that are taken now */
 	bool *ended;        /* per probe */
+	struct epoch_row *epochs;
 	uint64_t *seen_flows;
 	struct flow_row flows[BLOCK_FLOWS];
 	size_t nflows;
@@ -94,18 +95,16 @@ static int put_anchor(struct recorder *recorder)
 
 static int put_epochs(struct recorder *recorder, uint64_t time_ns, bool active)
 {
-	int err = 0;
+	size_t count = 0;
 
-	for (size_t i = 0; !err && i < recorder->info->nprobes; i++) {
-		const struct epoch_row row = {.time_ns = time_ns,
-					      .probe = i,
-					      .active = active,
-					      .sampling = ~recorder->threshold};
-
+	for (size_t i = 0; i < recorder->info->nprobes; i++)
 		if (!recorder->ended[i])
-			err = put(recorder, BATCH_EPOCHS, &row, 1);
-	}
-	return err;
+			recorder->epochs[count++] =
+				(struct epoch_row){.time_ns = time_ns,
+						   .probe = i,
+						   .active = active,
+						   .sampling = ~recorder->threshold};
+	return put(recorder, BATCH_EPOCHS, recorder->epochs, count);
 }
 
 /*
@@ -130,12 +129,24 @@ static void change_rate(struct recorder *recorder, uint32_t threshold)
 	recorder->change.pending = true;
 }
 
+/* Says the sampling rate once more, in case damage hides where it was said. */
+static int repeat_rate(struct recorder *recorder)
+{
+	int err = flush(recorder);
+
+	return err ? err : put_epochs(recorder, recorder->last_ns, true);
+}
+
 static int housekeep(struct recorder *recorder, uint64_t now_ns)
 {
 	int err = put_anchor(recorder);
 
 	recorder->housekept_ns = now_ns;
-	return err ? err : tally_write(&recorder->tally, now_ns, recorder->taken);
+	if (!err)
+		err = tally_write(&recorder->tally, now_ns, recorder->taken);
+	if (!err && recorder->sampling)
+		err = repeat_rate(recorder);
+	return err;
 }
 
 static int add_flow(void *context, const struct vnt_slot *slot)
@@ -368,9 +379,10 @@ int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 static int allocate(struct recorder *recorder, const struct recorder_options *options)
 {
 	recorder->ended = calloc(options->info->nprobes, sizeof(*recorder->ended));
+	recorder->epochs = calloc(options->info->nprobes, sizeof(*recorder->epochs));
 	recorder->seen_flows = calloc(SEEN_FLOWS, sizeof(*recorder->seen_flows));
 	recorder->events = calloc(BLOCK_EVENTS, sizeof(*recorder->events));
-	if (!recorder->ended || !recorder->seen_flows || !recorder->events)
+	if (!recorder->ended || !recorder->epochs || !recorder->seen_flows || !recorder->events)
 		return -ENOMEM;
 	return drain_open(&recorder->drain, recorder->tracer, options->tracer.ring_slots, add_flow,
 			  recorder);
@@ -395,14 +407,18 @@ static int start(struct recorder *recorder, const struct recorder_options *optio
 	err = put_anchor(recorder);
 	if (err)
 		return err;
+	/* That nothing is left out is said only where it holds to the end. */
 	recorder->threshold = options->threshold;
-	tracer_sample(recorder->tracer, options->threshold);
+	if (recorder->sampling && recorder->threshold == VNT_SAMPLE_ALL)
+		recorder->threshold--;
+	tracer_sample(recorder->tracer, recorder->threshold);
 	recorder->start_ns = host_now_ns(recorder->domain);
 	if (options->duration_ns)
 		recorder->stop_ns = recorder->start_ns + options->duration_ns;
+	recorder->last_ns = recorder->start_ns;
 	recorder->flushed_ns = recorder->start_ns;
 	recorder->housekept_ns = recorder->start_ns;
-	budget_start(&recorder->budget, options->max_overhead, options->threshold,
+	budget_start(&recorder->budget, options->max_overhead, recorder->threshold,
 		     recorder->start_ns);
 	err = tally_open(&recorder->tally, recorder->tracer, recorder->writer, recorder->info,
 			 recorder->start_ns);
@@ -454,6 +470,7 @@ void recorder_close(struct recorder *recorder)
 	drain_close(recorder->drain);
 	tally_release(&recorder->tally);
 	free(recorder->ended);
+	free(recorder->epochs);
 	free(recorder->seen_flows);
 	free(recorder->events);
 	free(recorder);
