@@ -146,29 +146,28 @@ static void log_clock(const struct tables *tables, const struct domain *domain)
 	}
 }
 
-static void place_clock(const struct tables *tables, struct merge_input *input,
-			struct clock_fit *fits)
+static int place_clock(const struct tables *tables, struct merge_input *input,
+		       struct clock_fit *fits)
 {
 	const struct trace_info *info = reader_info(input->reader);
 	const struct clock_input clock = {info->domains, info->ndomains, input->anchors};
 
 	if (tables->align_clocks)
-		input->shift_ns = clock_place(&clock, tables->info->domains, tables->info->ndomains,
-					      &tables->inputs[0].anchors[0], fits);
-	else
-		clock_leave(&clock, &reader_info(tables->inputs[0].reader)->domains[0], fits);
+		return timeline_set(&input->timeline,
+				    clock_place(&clock, tables->info->domains,
+						tables->info->ndomains,
+						&tables->inputs[0].anchors[0], fits));
+	clock_leave(&clock, &reader_info(tables->inputs[0].reader)->domains[0], fits);
+	return 0;
 }
 
 static int join_domains(const struct tables *tables, struct merge_input *input)
 {
 	const struct trace_info *info = reader_info(input->reader);
 	struct clock_fit *fits = calloc(info->ndomains + 1, sizeof(*fits));
-	int at = 0;
+	int at = fits ? place_clock(tables, input, fits) : -ENOMEM;
 
-	if (!fits)
-		return -ENOMEM;
-	place_clock(tables, input, fits);
-	for (size_t i = 0; i < info->ndomains; i++) {
+	for (size_t i = 0; at >= 0 && i < info->ndomains; i++) {
 		size_t before = tables->info->ndomains;
 
 		at = join_domain(tables, &info->domains[i], &fits[i]);
