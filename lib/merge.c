@@ -245,6 +245,25 @@ static int take_readers(struct merge *merge, struct reader **readers, size_t cou
 	return 0;
 }
 
+static int estimate_clocks(struct merge *merge, struct reader **readers, log_fn log,
+			   void *log_context, char *reason)
+{
+	struct clock_estimate *estimates = calloc(merge->ninputs, sizeof(*estimates));
+	size_t failed;
+	int err;
+
+	if (!estimates)
+		return -ENOMEM;
+	err = clock_estimate(readers, merge->ninputs, estimates, log, log_context, &failed);
+	for (size_t i = 0; i < merge->ninputs; i++)
+		merge->inputs[i].estimate = estimates[i];
+	free(estimates);
+	if (err && err != -ENOMEM)
+		snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
+			 reader_name(readers[failed]), strerror(-err));
+	return err;
+}
+
 int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
 	       log_fn log, void *log_context, char *reason)
 {
@@ -268,6 +287,8 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		err = -ENOMEM;
 		goto out;
 	}
+	if (clock == MERGE_CLOCK_AUTO)
+		err = estimate_clocks(self, readers, log, log_context, reason);
 	for (size_t i = 0; !err && i < count; i++) {
 		err = merge_input_read_ahead(&self->inputs[i]);
 		if (err && err != -ENOMEM)

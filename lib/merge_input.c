@@ -339,6 +339,7 @@ void merge_input_release(struct merge_input *input)
 	free(input->domains);
 	free(input->probes);
 	timeline_release(&input->timeline);
+	clock_estimate_release(&input->estimate);
 	activity_release(&input->activity);
 	reader_close(input->reader);
 }

@@ -4,8 +4,7 @@
 #define VNT_MERGE_INPUT_H
 
 #include "activity.h"
-#include "reader.h"
-#include "timeline.h"
+#include "clock_estimate.h"
 
 /* Rows that were read and whose turn has not come; owns them. */
 struct ahead {
@@ -17,8 +16,9 @@ struct ahead {
 
 struct merge_input {
 	struct reader *reader;
-	uint16_t *domains;          /* per domain of the input: its index in the merge */
-	uint16_t *probes;           /* per probe of the input: its index in the merge */
+	uint16_t *domains; /* per domain of the input: its index in the merge */
+	uint16_t *probes;  /* per probe of the input: its index in the merge */
+	struct clock_estimate estimate;
 	struct timeline timeline;   /* from its times to the merge's */
 	size_t piece;               /* of the timeline, where the last event was */
 	struct anchor_row *anchors; /* per domain: the first one, or mono_ns 0 */

@@ -146,19 +146,48 @@ static void log_clock(const struct tables *tables, const struct domain *domain)
 	}
 }
 
+/* What became of the clock that an input's own times are of. */
+static const struct clock_fit *reference_fit(const struct tables *tables,
+					     const struct merge_input *input)
+{
+	const struct trace_info *info = reader_info(input->reader);
+	size_t i = 0;
+
+	while (i + 1 < info->ndomains && !clock_is_exact(&info->domains[i].clock))
+		i++;
+	return &tables->info->domains[input->domains[i]].clock;
+}
+
+/* Along with the one whose clock packets brought it to; a group of its own if that is not the reference. */
+static int carry_clock(const struct tables *tables, struct merge_input *input,
+		       const struct clock_input *clock, struct clock_fit *fits)
+{
+	const struct merge_input *root = &tables->inputs[input->estimate.root];
+	const struct clock_fit *fit = reference_fit(tables, root);
+	int err = timeline_copy(&input->timeline, &input->estimate.timeline);
+
+	if (err)
+		return err;
+	timeline_shift(&input->timeline, root->timeline.pieces[0].shift_ns);
+	clock_carry(clock, &input->estimate.fit, fit, fits);
+	return 0;
+}
+
 static int place_clock(const struct tables *tables, struct merge_input *input,
 		       struct clock_fit *fits)
 {
 	const struct trace_info *info = reader_info(input->reader);
 	const struct clock_input clock = {info->domains, info->ndomains, input->anchors};
 
-	if (tables->align_clocks)
-		return timeline_set(&input->timeline,
-				    clock_place(&clock, tables->info->domains,
-						tables->info->ndomains,
-						&tables->inputs[0].anchors[0], fits));
-	clock_leave(&clock, &reader_info(tables->inputs[0].reader)->domains[0], fits);
-	return 0;
+	if (!tables->align_clocks) {
+		clock_leave(&clock, &reader_info(tables->inputs[0].reader)->domains[0], fits);
+		return 0;
+	}
+	if (input->estimate.fitted)
+		return carry_clock(tables, input, &clock, fits);
+	return timeline_set(&input->timeline,
+			    clock_place(&clock, tables->info->domains, tables->info->ndomains,
+					&tables->inputs[0].anchors[0], fits));
 }
 
 static int join_domains(const struct tables *tables, struct merge_input *input)
