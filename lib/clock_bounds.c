@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shortest paths over what pairs allow, between two times that follow each other. */
+/* Shortest paths over what pairs allow, between two times that follow each other. Pairs bound what raw
+ * clocks would differ by if their anchors were exact. */
 #include <math.h>
 
 #include "array.h"
@@ -33,8 +34,8 @@ static bool has_bounds(const struct paths_search *search, size_t pair)
 	const struct clock_graph *graph = search->graph;
 
 	return clock_graph_uses(graph, pair, search->root) &&
-	       graph->nodes[graph->pairs[pair].a].anchored &&
-	       graph->nodes[graph->pairs[pair].b].anchored;
+	       raw_clock_known(graph->nodes[graph->pairs[pair].a].clock) &&
+	       raw_clock_known(graph->nodes[graph->pairs[pair].b].clock);
 }
 
 /* Times run straight from `at` to the next, and so do the bounds: what holds at both ends holds
@@ -123,6 +124,12 @@ static void blame_circle(struct paths_search *search, size_t node)
 		search->blame[pairs[i]] += 1 + nodes * !contradicts(search, pairs[i]);
 }
 
+/* What a node's anchors leave in doubt between `at` and the next time. Of nodes on the way it cancels out. */
+static double doubt(const struct clock_node *node, size_t at)
+{
+	return raw_clock_doubt(node->clock, node->times[at], node->times[at + 1]);
+}
+
 /* What is sure of each node between `at` and the next time. */
 static void take_bounds(struct paths_search *search, size_t at)
 {
@@ -134,11 +141,14 @@ static void take_bounds(struct paths_search *search, size_t at)
 		find_paths(search, backwards, NO_PAIR);
 		for (size_t i = 0; i < graph->nnodes; i++) {
 			struct clock_node *node = &graph->nodes[i];
-			double bound = search->distances[i] * (1 + RATE_ERROR) + ROUNDING_NS;
+			double bound;
 
-			if (node->root != search->root || node->first > node->times[at + 1] ||
-			    node->last < node->times[at])
+			if (node->root != search->root || i == search->root ||
+			    node->first > node->times[at + 1] || node->last < node->times[at])
 				continue;
+			bound = search->distances[i] + doubt(node, at) +
+				doubt(&graph->nodes[search->root], at);
+			bound = bound * (1 + RATE_ERROR) + ROUNDING_NS;
 			node->bound_ns = fmax(node->bound_ns, bound);
 		}
 	}

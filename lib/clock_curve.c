@@ -85,24 +85,24 @@ static int gather_knots(const struct curve *curve, const struct raw_clock *own,
 	return err;
 }
 
-int clock_curve(const struct clock_graph *graph, const struct raw_clock *clocks, uint32_t node,
-		struct timeline *timeline)
+int clock_curve(const struct clock_graph *graph, uint32_t node, struct timeline *timeline)
 {
 	uint32_t root = graph->nodes[node].root;
 	const struct curve curve = {graph->nodes[node].times, graph->nodes[root].times,
 				    graph->counts[root]};
+	const struct raw_clock *own = graph->nodes[node].clock, *other = graph->nodes[root].clock;
 	struct knots knots = {0};
-	int err = gather_knots(&curve, &clocks[node], &clocks[root], &knots);
+	int err = gather_knots(&curve, own, other, &knots);
 	uint64_t last = 0;
 
 	for (size_t i = 0; i < knots.count && !err; i++) {
-		uint64_t mono_ns = raw_clock_mono(&clocks[node], knots.times[i]);
+		uint64_t mono_ns = raw_clock_mono(own, knots.times[i]);
 		int64_t time = follow(&curve, knots.times[i]);
 
 		if (knots.times[i] < 0 || time < 0 || (timeline->count && mono_ns <= last))
 			continue;
 		last = mono_ns;
-		err = timeline_add(timeline, mono_ns, raw_clock_mono(&clocks[root], time));
+		err = timeline_add(timeline, mono_ns, raw_clock_mono(other, time));
 	}
 	free(knots.times);
 	return err;

@@ -6,8 +6,7 @@
 #include "clock_graph.h"
 #include "timeline.h"
 
-/* `clocks` are those of the nodes of the graph, which was solved. 0 or -ENOMEM. */
-int clock_curve(const struct clock_graph *graph, const struct raw_clock *clocks, uint32_t node,
-		struct timeline *timeline);
+/* To the root of a node's group. The graph was solved. 0 or -ENOMEM. */
+int clock_curve(const struct clock_graph *graph, uint32_t node, struct timeline *timeline);
 
 #endif

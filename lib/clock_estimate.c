@@ -201,7 +201,7 @@ static int make_nodes(struct estimation *self)
 		graph->nodes[i] = (struct clock_node){
 			.name = reference_of(reader_info(source->reader))->name,
 			.first = RAW_TIME_MAX,
-			.anchored = raw_clock_known(&self->clocks[i]),
+			.clock = &self->clocks[i],
 		};
 	}
 	for (size_t i = 0; i < self->nsources; i++) {
@@ -285,7 +285,7 @@ static int take_estimates(const struct estimation *self, struct clock_estimate *
 
 		if (clock == CLOCK_NONE || node->root == clock)
 			continue;
-		err = clock_curve(&self->graph, self->clocks, clock, &estimates[i].timeline);
+		err = clock_curve(&self->graph, clock, &estimates[i].timeline);
 		estimates[i].fitted = !err;
 		estimates[i].root = self->first_source[node->root];
 		fill_fit(node, source, &estimates[i]);

@@ -19,7 +19,7 @@ struct clock_node {
 	const char *name; /* of a domain */
 	int64_t first;    /* its own raw times of its first and last event; last >= first */
 	int64_t last;
-	bool anchored; /* its raw times are known */
+	const struct raw_clock *clock;
 	/* Set by clock_graph_solve(). */
 	uint32_t root;     /* of its group; itself if no packets connect it */
 	int64_t *times;    /* its raw times, when the root's are those of the root: in order */

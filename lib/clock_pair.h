@@ -17,7 +17,7 @@
 #include "clock_match.h"
 
 #define CLOCK_STEP_NS 2500000000ll /* from one window to the next */
-#define CLOCK_WANDER  2e-17         /* change of drift, in 1/ns: 0.02 ppm each second */
+#define CLOCK_WANDER  2e-17        /* change of drift, in 1/ns: 0.02 ppm each second */
 
 struct clock_window {
 	int64_t center; /* x where the line is best known */

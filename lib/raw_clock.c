@@ -5,8 +5,8 @@
 #include "raw_clock.h"
 
 #define SLEPT_NS     1000000 /* what BOOTTIME gains while the machine runs is far below */
-#define WIDTHS       4       /* an anchor as many times wider than usual was interrupted */
-#define WIDTH_MIN_NS 1000
+#define WIDTHS       2       /* an anchor as many times wider than usual was interrupted */
+#define WIDTH_MIN_NS 200
 #define SLEW_MAX     5e-4 /* adjtimex(2) goes no further; taken where no anchor says */
 #define RATE_MAX     8    /* one clock gains no more than 1/8 on the other */
 
@@ -189,6 +189,27 @@ uint64_t raw_clock_mono(const struct raw_clock *clock, uint64_t raw_ns)
 		return raw_ns;
 	return interpolate(&clock->anchors[find_anchor(clock, raw_of, raw_ns)], raw_of, mono_of,
 			   raw_ns);
+}
+
+double raw_clock_doubt(const struct raw_clock *clock, int64_t from, int64_t to)
+{
+	uint64_t first = from > 0 ? from : 0, last = to > 0 ? to : 0;
+	const struct raw_anchor *end;
+	double doubt = 0, beyond = 0;
+
+	if (!raw_clock_known(clock))
+		return 0;
+	end = &clock->anchors[clock->count - 1];
+	for (size_t i = find_anchor(clock, raw_of, first); i < clock->count; i++) {
+		doubt = fmax(doubt, clock->anchors[i].doubt_ns);
+		if (clock->anchors[i].raw_ns > last)
+			break;
+	}
+	if (first < clock->anchors[0].raw_ns)
+		beyond = (double)(clock->anchors[0].raw_ns - first);
+	if (last > end->raw_ns)
+		beyond = fmax(beyond, (double)(last - end->raw_ns));
+	return doubt + beyond * SLEW_MAX;
 }
 
 void raw_clock_release(struct raw_clock *clock)

@@ -60,6 +60,8 @@ bool raw_clock_known(const struct raw_clock *clock);
 
 struct raw_time raw_clock_convert(const struct raw_clock *clock, uint64_t mono_ns);
 uint64_t raw_clock_mono(const struct raw_clock *clock, uint64_t raw_ns);
+/* How wrong a raw time between two may be. */
+double raw_clock_doubt(const struct raw_clock *clock, int64_t from, int64_t to);
 void raw_clock_release(struct raw_clock *clock);
 
 #endif

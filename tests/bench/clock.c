@@ -15,9 +15,18 @@
 
 #include "../unit/clock_scene.h"
 
+/* A queue as at a server that is busy half of the time; one busy for 95 % of it; one that always is. */
 #define WAY(us, packets)                                                    \
 	{                                                                   \
-		.base = us, .rate = packets, .queue = 10, .queue_odds = 0.3 \
+		.base = us, .rate = packets, .queue = 10, .queue_odds = 0.5 \
+	}
+#define BUSY(us, packets)                                                     \
+	{                                                                     \
+		.base = us, .rate = packets, .queue = 200, .queue_odds = 0.95 \
+	}
+#define FULL(us, packets)                                                    \
+	{                                                                    \
+		.base = us, .rate = packets, .queue = 20, .never_idle = true \
 	}
 #define MESH                                                                                 \
 	.seconds = 10, .hosts = 8, .forth = WAY(10, 500), .back = WAY(10, 500), .mesh = 0.3, \
@@ -28,18 +37,8 @@ static const struct row {
 	double target; /* us; 0: none */
 } rows[] = {
 	{{"symmetric, 1k packets/s, 10 s", 10, 2, WAY(10, 1000), WAY(10, 1000)}, 0.1},
-	{{"queues 200 us one way, 10 the other",
-	  10,
-	  2,
-	  {.base = 10, .rate = 1000, .queue = 200, .queue_odds = 0.8},
-	  WAY(10, 1000)},
-	 0.25},
-	{{"one direction never idle",
-	  10,
-	  2,
-	  {.base = 10, .rate = 1000, .queue = 100, .never_idle = true},
-	  WAY(10, 1000)},
-	 1},
+	{{"queues 200 us one way, 10 the other", 10, 2, BUSY(10, 1000), WAY(10, 1000)}, 0.25},
+	{{"one direction never idle", 10, 2, FULL(10, 1000), WAY(10, 1000)}, 1},
 	{{"20 packets each way", 10, 2, WAY(10, -20), WAY(10, -20)}, 10},
 	{{"600 s, +-0.5 ppm wander", 600, 2, WAY(10, 1000), WAY(10, 1000), .wander_ppm = 0.5}, 0.1},
 	{{"50 ppm NTP slew for 10 of 60 s", 60, 2, WAY(10, 1000), WAY(10, 1000), .slew_ppm = 50},

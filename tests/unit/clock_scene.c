@@ -12,14 +12,13 @@
 #include "lib/merge.h"
 #include "lib/writer.h"
 
-#define START_NS   5e9 /* true time of the first packet */
-#define SECOND     1e9
-#define ANCHOR_NS  1e8
-#define READ_NS    25 /* one reading of a clock */
-#define JITTER_US  2.0
-#define EARLY_NS   200000
-#define TICK_FLOW  77
-#define PATH_TRIES 64
+#define START_NS  5e9 /* true time of the first packet */
+#define SECOND    1e9
+#define ANCHOR_NS 1e8
+#define READ_NS   25 /* one reading of a clock */
+#define JITTER_US 2.0
+#define EARLY_NS  200000
+#define TICK_FLOW 100000
 
 enum {
 	RX,
@@ -117,7 +116,7 @@ static void add_event(struct stage *stage, size_t host, double true_ns, int prob
 	struct host *at = &stage->hosts[host];
 	long double time_ns = mono_clock(at, true_ns);
 
-	if (stage->scene->early_odds > 0 && uniform(stage) < stage->scene->early_odds)
+	if (flow < TICK_FLOW && uniform(stage) < stage->scene->early_odds)
 		time_ns -= EARLY_NS;
 	if (array_reserve(&at->events, &at->room, at->count + 1, sizeof(*at->events)))
 		err(1, "event");
@@ -178,7 +177,6 @@ static void connect_hosts(struct stage *stage, size_t a, size_t b)
 		forth.rate = back.rate = between(stage, 20, 1000);
 		forth.queue_odds = between(stage, 0.3, 1);
 		back.queue_odds = between(stage, 0.3, 1);
-		forth.never_idle = uniform(stage) < 0.3;
 	}
 	send_all(stage, a, b, &forth);
 	send_all(stage, b, a, &back);
@@ -189,8 +187,8 @@ struct edges {
 	bool set[SCENE_HOSTS_MAX][SCENE_HOSTS_MAX];
 };
 
-/* Hosts in order of their distance from host 0; returns how many there are. In *tree the way to each. */
-static size_t walk(const struct edges *edges, size_t hosts, struct edges *tree)
+/* In *tree the shortest way from host 0 to each. */
+static void walk(const struct edges *edges, size_t hosts, struct edges *tree)
 {
 	size_t queue[SCENE_HOSTS_MAX] = {0}, end = 1;
 	bool seen[SCENE_HOSTS_MAX] = {true};
@@ -208,20 +206,20 @@ static size_t walk(const struct edges *edges, size_t hosts, struct edges *tree)
 			queue[end++] = i;
 		}
 	}
-	return end;
 }
 
+/* A random tree, so that all are connected, and of all pairs a random part. */
 static void lay_mesh(struct stage *stage, struct edges *edges)
 {
 	const struct scene *scene = stage->scene;
 	struct edges tree;
 
-	do {
-		memset(edges, 0, sizeof(*edges));
-		for (size_t a = 0; a < scene->hosts; a++)
-			for (size_t b = a + 1; b < scene->hosts; b++)
-				edges->set[a][b] = uniform(stage) < scene->mesh;
-	} while (walk(edges, scene->hosts, &tree) < scene->hosts);
+	for (size_t b = 1; b < scene->hosts; b++)
+		edges->set[next_random(&stage->random) % b][b] = true;
+	for (size_t a = 0; a < scene->hosts; a++)
+		for (size_t b = a + 1; b < scene->hosts; b++)
+			edges->set[a][b] |= uniform(stage) < scene->mesh;
+	walk(edges, scene->hosts, &tree);
 	if (scene->tree)
 		*edges = tree;
 }
