@@ -131,6 +131,7 @@ static void log_clock(const struct tables *tables, const struct domain *domain)
 		const char *method;
 		const char *meaning;
 	} rows[] = {
+		{"packets", "no clock readings: nothing bounds how wrong its times are"},
 		{"realtime",
 		 "clock taken from CLOCK_REALTIME, not from packets: times across domains are "
 		 "as good as its synchronization"},
@@ -139,7 +140,8 @@ static void log_clock(const struct tables *tables, const struct domain *domain)
 	char line[256];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(domain->clock.method, rows[i].method) != 0)
+		if (strcmp(domain->clock.method, rows[i].method) != 0 ||
+		    domain->clock.bound_ns >= 0)
 			continue;
 		snprintf(line, sizeof(line), "domain '%s': %s", domain->name, rows[i].meaning);
 		tables->log(tables->log_context, line);

@@ -15,43 +15,6 @@
 
 #include "../unit/clock_scene.h"
 
-/* A queue as at a server that is busy half of the time; one busy for 95 % of it; one that always is. */
-#define WAY(us, packets)                                                    \
-	{                                                                   \
-		.base = us, .rate = packets, .queue = 10, .queue_odds = 0.5 \
-	}
-#define BUSY(us, packets)                                                     \
-	{                                                                     \
-		.base = us, .rate = packets, .queue = 200, .queue_odds = 0.95 \
-	}
-#define FULL(us, packets)                                                    \
-	{                                                                    \
-		.base = us, .rate = packets, .queue = 20, .never_idle = true \
-	}
-#define MESH                                                                                 \
-	.seconds = 10, .hosts = 8, .forth = WAY(10, 500), .back = WAY(10, 500), .mesh = 0.3, \
-	.mixed = true
-
-static const struct row {
-	struct scene scene;
-	double target; /* us; 0: none */
-} rows[] = {
-	{{"symmetric, 1k packets/s, 10 s", 10, 2, WAY(10, 1000), WAY(10, 1000)}, 0.1},
-	{{"queues 200 us one way, 10 the other", 10, 2, BUSY(10, 1000), WAY(10, 1000)}, 0.25},
-	{{"one direction never idle", 10, 2, FULL(10, 1000), WAY(10, 1000)}, 1},
-	{{"20 packets each way", 10, 2, WAY(10, -20), WAY(10, -20)}, 10},
-	{{"600 s, +-0.5 ppm wander", 600, 2, WAY(10, 1000), WAY(10, 1000), .wander_ppm = 0.5}, 0.1},
-	{{"50 ppm NTP slew for 10 of 60 s", 60, 2, WAY(10, 1000), WAY(10, 1000), .slew_ppm = 50},
-	 0.2},
-	{{"path 30 us one way, 10 the other", 10, 2, WAY(30, 1000), WAY(10, 1000)}, 0},
-	{{"1e-4 stamps early by 200 us", 10, 2, WAY(10, 1000), WAY(10, 1000), .early_odds = 1e-4},
-	 0.1},
-	{{"a router between two hosts", 10, 3, WAY(10, 1000), WAY(10, 1000), .forwards = true},
-	 0.1},
-	{{"eight hosts, 30 % mesh: spanning tree", MESH, .tree = true}, 0},
-	{{"eight hosts, 30 % mesh", MESH}, 0},
-};
-
 struct total {
 	double *errors;
 	size_t count;
@@ -95,22 +58,22 @@ static void add_run(struct total *total, const struct scene *scene, uint64_t see
 }
 
 /* The 99th percentile, and what is wrong. */
-static double print_row(const struct row *row, struct total *total, bool *failed)
+static double print_row(const struct scene *scene, struct total *total, bool *failed)
 {
 	double p99, held = 1 - (double)total->missed / (double)total->count;
 	char target[16] = "-";
 
 	qsort(total->errors, total->count, sizeof(double), by_size);
 	p99 = total->errors[total->count * 99 / 100];
-	if (row->target > 0)
-		snprintf(target, sizeof(target), "%.2f", row->target);
-	printf("%-40s %8.3f %8.3f %8.3f %8s %8.2f %9.4f %% %8.3f %6llu%s%s\n", row->scene.name,
+	if (scene->target > 0)
+		snprintf(target, sizeof(target), "%.2f", scene->target);
+	printf("%-40s %8.3f %8.3f %8.3f %8s %8.2f %9.4f %% %8.3f %6llu%s%s\n", scene->name,
 	       total->errors[total->count / 2], p99, total->errors[total->count - 1], target,
 	       total->bound, held * 100, total->scatter, total->rejected,
 	       total->unbounded ? " unbounded" : "", total->not_fitted ? " not fitted" : "");
 	fflush(stdout);
-	*failed |= (row->target > 0 && p99 > row->target) || total->missed || total->unbounded ||
-		   total->not_fitted;
+	*failed |= (scene->target > 0 && p99 > scene->target) || total->missed ||
+		   total->unbounded || total->not_fitted;
 	return p99;
 }
 
@@ -139,15 +102,15 @@ int main(int argc, char **argv)
 	}
 	printf("%-40s %8s %8s %8s %8s %8s %11s %8s %6s\n", "|error| in us", "p50", "p99", "max",
 	       "target", "bound", "bound holds", "scatter", "rej");
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; scenes[i].name; i++) {
 		struct total total = {0};
 
-		if (!is_wanted(rows[i].scene.name, argv + optind, argc - optind))
+		if (!is_wanted(scenes[i].name, argv + optind, argc - optind))
 			continue;
 		for (unsigned int seed = 1; seed <= seeds; seed++)
-			add_run(&total, &rows[i].scene, seed, verbose);
-		p99 = print_row(&rows[i], &total, &failed);
-		if (rows[i].scene.mesh > 0 && !rows[i].scene.tree)
+			add_run(&total, &scenes[i], seed, verbose);
+		p99 = print_row(&scenes[i], &total, &failed);
+		if (scenes[i].mesh > 0 && !scenes[i].tree)
 			printf("    %.2f times as exact as the spanning tree (target 1.5)\n",
 			       before / p99);
 		before = p99;

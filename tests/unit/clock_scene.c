@@ -39,7 +39,7 @@ struct host {
 	double slew_to_ns;
 	double step_at_ns; /* the raw clock gains step_ns here */
 	double step_ns;
-	double slept_at_ns; /* both clocks stand still for sleep_ns */
+	double slept_at_ns; /* both clocks stand still for sleep_ns, and nothing is seen */
 	double sleep_ns;
 	struct vnt_event *events;
 	size_t count;
@@ -52,6 +52,43 @@ struct stage {
 	struct host hosts[SCENE_HOSTS_MAX];
 	uint64_t packets;
 	double ticks[SCENE_HOSTS_MAX][SCENE_TICKS];
+};
+
+/* A queue as at a server that is busy half of the time; one busy for 95 % of it; one that always is. */
+#define WAY(us, packets)                                                    \
+	{                                                                   \
+		.base = us, .rate = packets, .queue = 10, .queue_odds = 0.5 \
+	}
+#define BUSY(us, packets)                                                     \
+	{                                                                     \
+		.base = us, .rate = packets, .queue = 200, .queue_odds = 0.95 \
+	}
+#define FULL(us, packets)                                                    \
+	{                                                                    \
+		.base = us, .rate = packets, .queue = 20, .never_idle = true \
+	}
+#define MESH                                                                                 \
+	.seconds = 10, .hosts = 8, .forth = WAY(10, 500), .back = WAY(10, 500), .mesh = 0.3, \
+	.mixed = true
+
+const struct scene scenes[] = {
+	{"symmetric, 1k packets/s, 10 s", 10, 2, WAY(10, 1000), WAY(10, 1000), .target = 0.1},
+	{"queues 200 us one way, 10 the other", 10, 2, BUSY(10, 1000), WAY(10, 1000),
+	 .target = 0.25},
+	{"one direction never idle", 10, 2, FULL(10, 1000), WAY(10, 1000), .target = 1},
+	{"20 packets each way", 10, 2, WAY(10, -20), WAY(10, -20), .target = 10},
+	{"600 s, +-0.5 ppm wander", 600, 2, WAY(10, 1000), WAY(10, 1000), .wander_ppm = 0.5,
+	 .target = 0.1},
+	{"50 ppm NTP slew for 10 of 60 s", 60, 2, WAY(10, 1000), WAY(10, 1000), .slew_ppm = 50,
+	 .target = 0.2},
+	{"path 30 us one way, 10 the other", 10, 2, WAY(30, 1000), WAY(10, 1000)},
+	{"1e-4 stamps early by 200 us", 10, 2, WAY(10, 1000), WAY(10, 1000), .early_odds = 1e-4,
+	 .target = 0.1},
+	{"a router between two hosts", 10, 3, WAY(10, 1000), WAY(10, 1000), .forwards = true,
+	 .target = 0.1},
+	{"eight hosts, 30 % mesh: spanning tree", MESH, .tree = true},
+	{"eight hosts, 30 % mesh", MESH},
+	{0},
 };
 
 /* splitmix64 */
@@ -110,12 +147,21 @@ static long double mono_clock(const struct host *host, double true_ns)
 	return raw_clock(host, true_ns) + ns * host->ntp + slewed * host->slew;
 }
 
+static uint64_t flow_of(size_t from, size_t to)
+{
+	return 1 + from * SCENE_HOSTS_MAX + to;
+}
+
 static void add_event(struct stage *stage, size_t host, double true_ns, int probe, uint64_t flow,
 		      uint64_t key)
 {
 	struct host *at = &stage->hosts[host];
 	long double time_ns = mono_clock(at, true_ns);
 
+	if (true_ns >= at->slept_at_ns && true_ns < at->slept_at_ns + at->sleep_ns)
+		return;
+	if (host == 1 && (flow == flow_of(1, 2) || flow == flow_of(2, 1)))
+		time_ns += stage->scene->liar_us * 1e3;
 	if (flow < TICK_FLOW && uniform(stage) < stage->scene->early_odds)
 		time_ns -= EARLY_NS;
 	if (array_reserve(&at->events, &at->room, at->count + 1, sizeof(*at->events)))
@@ -143,7 +189,7 @@ static void send_packet(struct stage *stage, size_t from, size_t to, const struc
 			double sent_ns)
 {
 	double received_ns = sent_ns + delay_us(stage, way) * 1e3;
-	uint64_t flow = 1 + from * SCENE_HOSTS_MAX + to, key = ++stage->packets;
+	uint64_t flow = flow_of(from, to), key = ++stage->packets;
 
 	add_event(stage, from, sent_ns, TX, flow, key);
 	add_event(stage, to, received_ns, RX, flow, key);
@@ -235,8 +281,8 @@ static void make_traffic(struct stage *stage)
 		send_all(stage, 2, 1, &scene->back);
 		return;
 	}
-	for (size_t i = 1; i < scene->hosts; i++)
-		edges.set[0][i] = true;
+	for (size_t i = 1; i < scene->hosts && !(scene->mesh > 0); i++)
+		edges.set[scene->apart ? i & ~1ul : 0][i] = true;
 	if (scene->mesh > 0)
 		lay_mesh(stage, &edges);
 	for (size_t a = 0; a < scene->hosts; a++)

@@ -38,9 +38,12 @@ struct scene {
 	bool tree;         /* of a mesh only a spanning tree, breadth first */
 	bool mixed;        /* the paths of a mesh are of different quality */
 	bool forwards;     /* host 1 forwards, between 0 and 2 */
+	bool apart;        /* packets go between 0 and 1, and between 2 and 3 */
+	double liar_us;    /* host 1 has times so late for packets of host 2, and only these */
 	double step_us;    /* the second host's raw clock jumps in the middle */
 	double sleep_s;    /* the second host is suspended in the middle */
 	bool unanchored;
+	double target; /* for the 99th percentile of |error|, in us; 0: none */
 };
 
 struct scene_result {
@@ -54,6 +57,9 @@ struct scene_result {
 	double scatter; /* us, largest */
 	char log[4096];
 };
+
+/* The scenarios with targets, and those beside them; the last one has no name. */
+extern const struct scene scenes[];
 
 /* Deterministic. Aborts the program where the library fails. */
 void scene_run(const struct scene *scene, uint64_t seed, struct scene_result *result);
