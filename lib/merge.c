@@ -265,7 +265,7 @@ static int estimate_clocks(struct merge *merge, struct reader **readers, log_fn 
 }
 
 int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
-	       log_fn log, void *log_context, char *reason)
+	       const struct clock_table *clocks, log_fn log, void *log_context, char *reason)
 {
 	struct merge *self = calloc(1, sizeof(*self));
 	int err;
@@ -287,7 +287,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		err = -ENOMEM;
 		goto out;
 	}
-	if (clock == MERGE_CLOCK_AUTO)
+	if (clock == MERGE_CLOCK_AUTO && !clocks)
 		err = estimate_clocks(self, readers, log, log_context, reason);
 	for (size_t i = 0; !err && i < count; i++) {
 		err = merge_input_read_ahead(&self->inputs[i]);
@@ -297,7 +297,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	}
 	if (!err)
 		err = merge_join_tables(&self->info, self->inputs, count, clock == MERGE_CLOCK_AUTO,
-					log, log_context, reason);
+					clocks, log, log_context, reason);
 out:
 	if (err) {
 		merge_close(self);

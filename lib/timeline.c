@@ -54,12 +54,16 @@ void timeline_shift(struct timeline *timeline, int64_t shift_ns)
 	}
 }
 
-int timeline_set(struct timeline *timeline, int64_t shift_ns)
+int timeline_set(struct timeline *timeline, uint64_t time_ns, int64_t shift_ns, double slope)
 {
 	timeline->count = 0;
 	if (array_reserve(&timeline->pieces, &timeline->room, 1, sizeof(*timeline->pieces)))
 		return -ENOMEM;
-	timeline->pieces[timeline->count++] = (struct timeline_piece){.shift_ns = shift_ns};
+	timeline->pieces[timeline->count++] = (struct timeline_piece){
+		.from_ns = time_ns,
+		.shift_ns = shift_ns,
+		.slope = (int64_t)(slope * (double)TIMELINE_ONE),
+	};
 	return 0;
 }
 

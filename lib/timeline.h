@@ -37,8 +37,9 @@ int timeline_add(struct timeline *timeline, uint64_t time_ns, uint64_t to_ns);
 /* Shifts everything that comes out by so much more. */
 void timeline_shift(struct timeline *timeline, int64_t shift_ns);
 
-/* One constant shift. 0 or -ENOMEM. */
-int timeline_set(struct timeline *timeline, int64_t shift_ns);
+/* One line: shifts time_ns by shift_ns, and later times by `slope` of what passed more; from -1/2 to 1/2.
+ * 0 or -ENOMEM. */
+int timeline_set(struct timeline *timeline, uint64_t time_ns, int64_t shift_ns, double slope);
 
 int timeline_copy(struct timeline *to, const struct timeline *from); /* to all zero; 0 or -ENOMEM */
 

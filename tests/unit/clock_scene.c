@@ -461,8 +461,8 @@ static void merge_files(const struct stage *stage, struct reader **readers,
 	struct merge *merge;
 	struct batch batch;
 
-	if (merge_open(&merge, readers, stage->scene->hosts, MERGE_CLOCK_AUTO, keep_log, result,
-		       reason))
+	if (merge_open(&merge, readers, stage->scene->hosts, MERGE_CLOCK_AUTO, NULL, keep_log,
+		       result, reason))
 		errx(1, "%s", reason);
 	take_domains(merge_info(merge), result);
 	while (merge_next(merge, &batch) > 0) {

@@ -36,7 +36,7 @@ Test(timeline, a_constant_shift_ends_at_the_ends_of_the_range)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct timeline timeline = {0};
 
-		cr_assert_eq(timeline_set(&timeline, rows[i].shift_ns), 0);
+		cr_assert_eq(timeline_set(&timeline, 0, rows[i].shift_ns, 0), 0);
 		cr_assert_eq(map(&timeline, rows[i].time_ns), rows[i].expect, "row %zu", i);
 		timeline_release(&timeline);
 	}
@@ -140,4 +140,15 @@ Test(timeline, extreme_knots_overflow_nothing)
 			cr_assert(map(&timeline, ends[k]) >= map(&timeline, ends[k - 1]));
 		timeline_release(&timeline);
 	}
+}
+
+Test(timeline, a_line_of_one_slope)
+{
+	struct timeline timeline = {0};
+
+	cr_assert_eq(timeline_set(&timeline, 1000000, 500, -0.25), 0);
+	cr_assert_eq(map(&timeline, 1000000), 1000500);
+	cr_assert_eq(map(&timeline, 1000400), 1000800);
+	cr_assert_eq(map(&timeline, 999600), 1000200);
+	timeline_release(&timeline);
 }
