@@ -9,6 +9,7 @@
 #define TRIM_MIN    3                   /* points that a window may lose */
 #define TRIM_PART   100                 /* or one in so many */
 #define CHUNK       32                  /* points that are looked at for plausibility */
+#define LEAST       8                   /* delays of each direction that show the scatter */
 #define NEIGHBOURS  3                   /* windows to each side that may bound a place best */
 
 enum {
@@ -27,6 +28,17 @@ struct run {
 static double wander(double distance)
 {
 	return CLOCK_WANDER / 2 * distance * distance;
+}
+
+static double square(double value)
+{
+	return value * value;
+}
+
+static double window_at(const struct clock_window *window, int64_t x)
+{
+	return window->margin.line.at_zero +
+	       window->margin.line.slope * (double)time_since(x, window->center);
 }
 
 /* The hulls of the points that are kept. 0 or -ENOMEM. */
@@ -114,6 +126,41 @@ static int solve_window(const struct run *run, struct clock_window *window, size
 	return fits;
 }
 
+/*
+ * The least delay of some packets is above the least possible one by about as much as the least delays
+ * differ: that of either direction is an error of half as much.
+ */
+static double measure_scatter(const struct run *run, const struct clock_window *window,
+			      size_t first, size_t end)
+{
+	double least[SIDES][LEAST], sum = 0;
+
+	for (size_t i = 0; i < SIDES * LEAST; i++)
+		least[i / LEAST][i % LEAST] = INFINITY;
+	for (size_t i = first; i < end; i++) {
+		const struct clock_point *point = &run->points[i];
+		double *delays = least[point->side];
+		double delay =
+			fabs((double)(point->y - run->pair->base) - window_at(window, point->x));
+		size_t at;
+
+		if (point->rejected || delay >= delays[LEAST - 1])
+			continue;
+		for (at = LEAST - 1; at && delays[at - 1] > delay; at--)
+			delays[at] = delays[at - 1];
+		delays[at] = delay;
+	}
+	for (size_t side = 0; side < SIDES; side++) {
+		size_t last = LEAST - 1;
+
+		while (last && !isfinite(least[side][last]))
+			last--;
+		sum += last ? square((least[side][last] - least[side][0]) / (double)last)
+			    : square(window->margin.margin);
+	}
+	return sqrt(sum) / 2;
+}
+
 static int add_window(const struct run *run, size_t first, size_t end)
 {
 	struct clock_pair *pair = run->pair;
@@ -126,6 +173,8 @@ static int add_window(const struct run *run, size_t first, size_t end)
 
 	window.center = window.first + (window.last - window.first) / 2;
 	solved = solve_window(run, &window, first, end);
+	if (solved > 0)
+		window.scatter_ns = measure_scatter(run, &window, first, end);
 	if (solved > 0 &&
 	    array_reserve(&pair->windows, &pair->room, pair->count + 1, sizeof(*pair->windows)))
 		solved = -ENOMEM;
@@ -223,12 +272,6 @@ static void window_interval(const struct clock_window *window, int64_t x, double
 	*high += wander(distance);
 }
 
-static double window_at(const struct clock_window *window, int64_t x)
-{
-	return window->margin.line.at_zero +
-	       window->margin.line.slope * (double)time_since(x, window->center);
-}
-
 /* Is there a difference that both windows allow half-way between them? */
 static bool agree(const struct clock_window *a, const struct clock_window *b)
 {
@@ -240,33 +283,30 @@ static bool agree(const struct clock_window *a, const struct clock_window *b)
 	return low[0] <= high[1] && low[1] <= high[0];
 }
 
-/* Begins an era at each step, and measures how much windows without one between them disagree. */
+/* Begins an era at each step. Windows without one between them disagree by what they are wrong, too. */
 static void compare_windows(struct clock_pair *pair)
 {
-	uint32_t era = 0, before_era = pair->count ? pair->windows[0].era : 0;
+	uint32_t era = 0, before_era = pair->windows[0].era;
+	double sum = 0, differences = 0;
 	size_t count = 0;
-	double sum = 0;
 
 	for (size_t i = 0; i < pair->count; i++) {
-		struct clock_window *window = &pair->windows[i],
-				    *before = &pair->windows[i ? i - 1 : 0];
-		bool stepped = window->era != before_era || (i && !agree(before, window));
+		struct clock_window *window = &pair->windows[i];
+		const struct clock_window *before = &pair->windows[i ? i - 1 : 0];
+		bool stepped = window->era != before_era || !agree(before, window);
+		int64_t middle = before->center + (window->center - before->center) / 2;
 
 		before_era = window->era;
 		era += stepped;
 		window->era = era;
-		if (i && !stepped) {
-			int64_t x = before->center + (window->center - before->center) / 2;
-			double difference = window_at(window, x) - window_at(before, x);
-
-			sum += difference * difference;
-			count++;
-		}
+		sum += square(window->scatter_ns);
+		if (!i || stepped)
+			continue;
+		differences += square(window_at(window, middle) - window_at(before, middle));
+		count++;
 	}
-	if (count)
-		pair->scatter_ns = sqrt(sum / (double)count);
-	else if (pair->count)
-		pair->scatter_ns = pair->windows[0].margin.margin;
+	sum /= (double)pair->count;
+	pair->scatter_ns = sqrt(sum + (count ? differences / (double)count : 0));
 }
 
 static int compare_centers(const void *left, const void *right)

@@ -26,6 +26,7 @@ struct clock_window {
 	uint32_t era;
 	struct hulls hulls; /* x from the center, y from the base */
 	struct margin margin;
+	double scatter_ns;
 };
 
 struct clock_pair {
@@ -38,7 +39,7 @@ struct clock_pair {
 	uint64_t rejected; /* points */
 	size_t left_out;   /* windows */
 	size_t points[SIDES];
-	double scatter_ns; /* how far neighbouring windows disagree: root mean square */
+	double scatter_ns; /* standard error of the estimate */
 };
 
 /* Could these points, in order of x, be of one difference? False if most of them contradict each

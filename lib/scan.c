@@ -37,7 +37,8 @@ struct scan {
 	off_t mark;           /* place in the file, or in the spool */
 	uint64_t mark_offset; /* what `offset` was there, and `damaged` */
 	uint64_t mark_damaged;
-	int spool; /* copy of what was read since the mark, or -1 */
+	bool spooling;
+	int spool; /* copy of what was read since the mark; below 0: none */
 };
 
 int scan_open(struct scan **out, int fd, const char *name, log_fn log, void *log_context)
@@ -115,6 +116,27 @@ static int write_all(int fd, const uint8_t *bytes, size_t size)
 	return 0;
 }
 
+static const char *spool_folder(void)
+{
+	const char *folder = secure_getenv("TMPDIR");
+
+	return folder ? folder : "/tmp";
+}
+
+/* Keeps what was read where it can be read again. */
+static int scan_copy(struct scan *scan, const uint8_t *bytes, size_t size)
+{
+	char line[512];
+	int err = scan->spool < 0 ? scan->spool : write_all(scan->spool, bytes, size);
+
+	if (!err || !scan->log)
+		return err;
+	snprintf(line, sizeof(line), "cannot copy '%.200s' to a file in '%.200s'", scan->name,
+		 spool_folder());
+	scan->log(scan->log_context, line);
+	return err;
+}
+
 /* Reads until `size` bytes are there or the file ends. */
 static int scan_fill(struct scan *scan, size_t size)
 {
@@ -127,8 +149,8 @@ static int scan_fill(struct scan *scan, size_t size)
 			err = -errno;
 		if (got <= 0)
 			break;
-		if (scan->spool >= 0)
-			err = write_all(scan->spool, scan->buffer + scan->end, got);
+		if (scan->spooling)
+			err = scan_copy(scan, scan->buffer + scan->end, got);
 		scan->end += got;
 	}
 	return err;
@@ -258,11 +280,10 @@ void scan_lock(struct scan *scan, uint64_t tag)
 
 static int open_spool(void)
 {
-	const char *folder = secure_getenv("TMPDIR");
 	char path[4096];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/vnettrace-XXXXXX", folder ? folder : "/tmp");
+	snprintf(path, sizeof(path), "%s/vnettrace-XXXXXX", spool_folder());
 	fd = mkostemp(path, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -279,11 +300,10 @@ int scan_mark(struct scan *scan)
 	scan->mark_damaged = scan->damaged;
 	scan->mark = at - (off_t)scan_available(scan);
 	if (at < 0) {
-		scan->spool = open_spool();
-		if (scan->spool < 0)
-			return scan->spool;
 		scan->mark = 0;
-		err = write_all(scan->spool, scan->buffer + scan->begin, scan_available(scan));
+		scan->spooling = true;
+		scan->spool = open_spool();
+		err = scan_copy(scan, scan->buffer + scan->begin, scan_available(scan));
 	}
 	scan->marked = !err;
 	return err;
@@ -291,7 +311,8 @@ int scan_mark(struct scan *scan)
 
 int scan_rewind(struct scan *scan)
 {
-	if (scan->spool >= 0) {
+	if (scan->spooling) {
+		scan->spooling = false;
 		close(scan->fd);
 		scan->fd = scan->spool;
 		scan->spool = -1;

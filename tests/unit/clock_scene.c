@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <err.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -393,19 +394,19 @@ static void write_events(struct stage *stage, struct host *host, struct writer *
 	put(writer, BATCH_EVENTS, &host->events[at], host->count - at);
 }
 
-static int write_file(struct stage *stage, size_t index)
+/* Writes to fd. */
+static void write_file(struct stage *stage, size_t index, int fd)
 {
 	static const char *const names[] = {"dev:eth0:rx", "dev:eth0:tx", "dev:eth1:rx",
 					    "dev:eth1:tx"};
 	struct domain domain = {.clock = {.method = "reference"}};
 	struct probe probe = {.recording = {index + 1}};
 	struct trace_info info = {0};
-	int fd = memfd_create("scene", 0);
 	struct writer *writer;
 
 	snprintf(domain.name, sizeof(domain.name), "h%zu", index);
 	snprintf(domain.boot_id, sizeof(domain.boot_id), "boot-%zu", index);
-	if (fd < 0 || trace_info_add_domain(&info, &domain) < 0)
+	if (trace_info_add_domain(&info, &domain) < 0)
 		err(1, "file");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(probe.name, sizeof(probe.name), "%s", names[i]);
@@ -418,8 +419,6 @@ static int write_file(struct stage *stage, size_t index)
 	writer_close(writer);
 	trace_info_release(&info);
 	free(stage->hosts[index].events);
-	lseek(fd, 0, SEEK_SET);
-	return fd;
 }
 
 static void keep_log(void *context, const char *line)
@@ -485,23 +484,57 @@ static int by_size(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-void scene_run(const struct scene *scene, uint64_t seed, struct scene_result *result)
+static struct stage *set_stage(const struct scene *scene, uint64_t seed)
 {
 	struct stage *stage = calloc(1, sizeof(*stage));
-	struct reader *readers[SCENE_HOSTS_MAX];
 
-	*result = (struct scene_result){0};
-	result->errors = calloc(scene->hosts * SCENE_TICKS, sizeof(*result->errors));
-	if (!stage || !result->errors)
+	if (!stage)
 		err(1, "scene");
 	stage->scene = scene;
 	stage->random = seed;
 	for (size_t i = 0; i < scene->hosts; i++)
 		set_clock(stage, i);
 	make_traffic(stage);
-	for (size_t i = 0; i < scene->hosts; i++) {
+	for (size_t i = 0; i < scene->hosts; i++)
 		make_ticks(stage, i);
-		if (reader_open(&readers[i], write_file(stage, i), "scene", keep_log, result))
+	return stage;
+}
+
+void scene_write(const struct scene *scene, uint64_t seed, const char *folder)
+{
+	struct stage *stage = set_stage(scene, seed);
+	char path[4096];
+
+	for (size_t i = 0; i < scene->hosts; i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/h%zu.vnt", folder, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		if (fd < 0)
+			err(1, "%s", path);
+		write_file(stage, i, fd);
+		close(fd);
+	}
+	free(stage);
+}
+
+void scene_run(const struct scene *scene, uint64_t seed, struct scene_result *result)
+{
+	struct stage *stage = set_stage(scene, seed);
+	struct reader *readers[SCENE_HOSTS_MAX];
+
+	*result = (struct scene_result){0};
+	result->errors = calloc(scene->hosts * SCENE_TICKS, sizeof(*result->errors));
+	if (!result->errors)
+		err(1, "scene");
+	for (size_t i = 0; i < scene->hosts; i++) {
+		int fd = memfd_create("scene", 0);
+
+		if (fd < 0)
+			err(1, "memfd_create");
+		write_file(stage, i, fd);
+		lseek(fd, 0, SEEK_SET);
+		if (reader_open(&readers[i], fd, "scene", keep_log, result))
 			errx(1, "reader_open");
 	}
 	merge_files(stage, readers, result);

@@ -63,6 +63,8 @@ extern const struct scene scenes[];
 
 /* Deterministic. Aborts the program where the library fails. */
 void scene_run(const struct scene *scene, uint64_t seed, struct scene_result *result);
+/* Writes the trace files h0.vnt, h1.vnt and so on to a folder. */
+void scene_write(const struct scene *scene, uint64_t seed, const char *folder);
 void scene_result_release(struct scene_result *result);
 
 #endif
