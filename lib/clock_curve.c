@@ -80,7 +80,7 @@ static int gather_knots(const struct curve *curve, const struct raw_clock *own,
 		err = knots_add(knots, (int64_t)own->anchors[i].raw_ns);
 	for (size_t i = 0; i < root->count && !err; i++)
 		err = knots_add(knots, follow(&back, (int64_t)root->anchors[i].raw_ns));
-	if (!err)
+	if (!err && knots->count)
 		qsort(knots->times, knots->count, sizeof(*knots->times), compare_times);
 	return err;
 }

@@ -25,7 +25,7 @@ struct estimation {
 	struct clock_probe *probes;
 	size_t nprobes;
 	struct raw_clock *clocks;
-	struct sample sample;
+	struct clock_sample sample;
 	struct clock_points points;
 	struct clock_graph graph;
 };
@@ -76,7 +76,7 @@ static int open_sources(struct estimation *self, struct reader *const *readers, 
 	self->nclocks = number_clocks(self->sources, count, self->first_source);
 	self->clocks = calloc(self->nclocks + 1, sizeof(*self->clocks));
 	self->probes = calloc(self->nprobes + 1, sizeof(*self->probes));
-	self->sample.room_max = SAMPLE_MAX;
+	self->sample.room_max = CLOCK_SAMPLE_MAX;
 	return self->clocks && self->probes ? 0 : -ENOMEM;
 }
 
@@ -131,7 +131,7 @@ static int take_events(struct estimation *self, struct source *source, const str
 		uint32_t probe = source->probes + batch->events[i].probe;
 
 		if (self->probes[probe].clock != CLOCK_NONE)
-			err = sample_add(&self->sample, probe, &batch->events[i]);
+			err = clock_sample_add(&self->sample, probe, &batch->events[i]);
 	}
 	return err;
 }
@@ -222,6 +222,25 @@ static int make_nodes(struct estimation *self)
 	return 0;
 }
 
+/* Clocks that packets connect, but not with the first one. */
+static void say_groups(const struct estimation *self)
+{
+	const struct clock_graph *graph = &self->graph;
+	char line[320];
+
+	for (size_t i = 0; i < graph->nnodes; i++) {
+		const struct clock_node *node = &graph->nodes[i];
+
+		if (!node->root || node->root == i)
+			continue;
+		snprintf(line, sizeof(line),
+			 "domain '%.60s': packets connect it with '%.60s', but not with '%.60s': "
+			 "a group of its own",
+			 node->name, graph->nodes[node->root].name, graph->nodes[0].name);
+		graph->log(graph->log_context, line);
+	}
+}
+
 static int solve(struct estimation *self)
 {
 	int err;
@@ -231,11 +250,13 @@ static int solve(struct estimation *self)
 	err = make_nodes(self);
 	if (!err)
 		err = clock_match(&self->sample, self->probes, self->clocks, &self->points);
-	sample_release(&self->sample);
+	clock_sample_release(&self->sample);
 	if (!err)
 		err = clock_links_pairs(&self->points, &self->graph);
 	if (!err)
 		err = clock_graph_solve(&self->graph);
+	if (!err)
+		say_groups(self);
 	return err;
 }
 
@@ -245,7 +266,7 @@ static void estimation_release(struct estimation *self)
 		raw_clock_release(&self->clocks[i]);
 	clock_points_release(&self->points);
 	clock_graph_release(&self->graph);
-	sample_release(&self->sample);
+	clock_sample_release(&self->sample);
 	free(self->sources);
 	free(self->first_source);
 	free(self->probes);

@@ -64,47 +64,42 @@ static int judge(struct clock_point *points, size_t count)
 	return plausible < 0 ? plausible : plausible ? LINK_PLAUSIBLE : LINK_REFUTED;
 }
 
-static int find_candidate(struct candidates *candidates, const struct clock_link *link,
-			  uint32_t *index)
+/* The one between the link's clocks, begun if it is new; NULL if there is no memory. */
+static struct candidate *find_candidate(struct candidates *candidates,
+					const struct clock_link *link)
 {
 	uint64_t key = (uint64_t)link->a << 32 | link->b;
+	uint32_t index = map_find(&candidates->by_clocks, key);
 
-	*index = map_find(&candidates->by_clocks, key);
-	if (*index != MAP_NONE)
-		return 0;
+	if (index != MAP_NONE)
+		return &candidates->rows[index];
 	if (array_reserve(&candidates->rows, &candidates->room, candidates->count + 1,
 			  sizeof(*candidates->rows)) ||
 	    map_add(&candidates->by_clocks, key, candidates->count))
-		return -ENOMEM;
-	*index = candidates->count++;
-	candidates->rows[*index] = (struct candidate){.a = link->a, .b = link->b};
-	return 0;
+		return NULL;
+	candidates->rows[candidates->count] = (struct candidate){.a = link->a, .b = link->b};
+	return &candidates->rows[candidates->count++];
 }
 
 static int judge_links(struct candidates *candidates, struct clock_points *points)
 {
-	int err = 0;
-
 	candidates->of_link = calloc(points->nlinks + 1, sizeof(*candidates->of_link));
 	candidates->verdicts = calloc(points->nlinks + 1, sizeof(*candidates->verdicts));
 	if (!candidates->of_link || !candidates->verdicts)
 		return -ENOMEM;
-	for (size_t i = 0; i < points->nlinks && !err; i++) {
+	for (size_t i = 0; i < points->nlinks; i++) {
 		const struct clock_link *link = &points->links[i];
+		struct candidate *candidate = find_candidate(candidates, link);
 		int verdict = judge(&points->points[link->first], link->count);
-		struct candidate *candidate;
 
-		if (verdict < 0)
-			return verdict;
-		err = find_candidate(candidates, link, &candidates->of_link[i]);
-		if (err)
-			break;
+		if (!candidate || verdict < 0)
+			return -ENOMEM;
+		candidates->of_link[i] = candidate - candidates->rows;
 		candidates->verdicts[i] = verdict;
-		candidate = &candidates->rows[candidates->of_link[i]];
 		if (candidates->verdicts[i] > candidate->best)
 			candidate->best = verdict;
 	}
-	return err;
+	return 0;
 }
 
 /* Puts first what counts, in order of candidate and of time: links as good as the best one between the

@@ -2,12 +2,12 @@
 #include "array.h"
 #include "clock_match.h"
 
-static bool is_sampled(const struct sample *sample, uint64_t id)
+static bool is_sampled(const struct clock_sample *sample, uint64_t id)
 {
 	return !sample->halvings || !(id >> (64 - sample->halvings));
 }
 
-static void halve(struct sample *sample)
+static void halve(struct clock_sample *sample)
 {
 	size_t kept = 0;
 
@@ -18,7 +18,7 @@ static void halve(struct sample *sample)
 	sample->count = kept;
 }
 
-int sample_add(struct sample *sample, uint32_t probe, const struct vnt_event *event)
+int clock_sample_add(struct clock_sample *sample, uint32_t probe, const struct vnt_event *event)
 {
 	uint64_t id = map_hash(map_hash(map_hash(0, event->flow), event->key), event->flow);
 
@@ -39,10 +39,10 @@ int sample_add(struct sample *sample, uint32_t probe, const struct vnt_event *ev
 	return 0;
 }
 
-void sample_release(struct sample *sample)
+void clock_sample_release(struct clock_sample *sample)
 {
 	free(sample->seen);
-	*sample = (struct sample){0};
+	*sample = (struct clock_sample){0};
 }
 
 static int compare_sightings(const void *left, const void *right)
@@ -138,7 +138,7 @@ static int match_packet(struct clock_points *points, const struct clock_probe *p
 	return err;
 }
 
-int clock_match(struct sample *sample, const struct clock_probe *probes,
+int clock_match(struct clock_sample *sample, const struct clock_probe *probes,
 		const struct raw_clock *clocks, struct clock_points *points)
 {
 	size_t end, at = 0;

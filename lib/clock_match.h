@@ -17,7 +17,7 @@
 #include "margin.h"
 #include "raw_clock.h"
 
-#define SAMPLE_MAX (4u << 20) /* events */
+#define CLOCK_SAMPLE_MAX (4u << 20) /* events */
 
 /* Of all inputs, numbered from the first one's on. */
 struct clock_probe {
@@ -36,16 +36,16 @@ struct sighting_id {
 };
 
 /* All zero but for `room_max` is an empty sample. */
-struct sample {
+struct clock_sample {
 	struct sighting_id *seen;
 	size_t count;
 	size_t room;
-	size_t room_max; /* SAMPLE_MAX; smaller in tests */
+	size_t room_max; /* CLOCK_SAMPLE_MAX; smaller in tests */
 	unsigned int halvings;
 };
 
-int sample_add(struct sample *sample, uint32_t probe, const struct vnt_event *event);
-void sample_release(struct sample *sample);
+int clock_sample_add(struct clock_sample *sample, uint32_t probe, const struct vnt_event *event);
+void clock_sample_release(struct clock_sample *sample);
 
 /* When clock b was at x, clock a was not less or not more than y ahead. Both are raw times. */
 struct clock_point {
@@ -78,7 +78,7 @@ struct clock_points {
 
 /* Puts the sample in order. Packets that a probe saw twice are left out: nothing says which is which.
  * 0 or -ENOMEM. */
-int clock_match(struct sample *sample, const struct clock_probe *probes,
+int clock_match(struct clock_sample *sample, const struct clock_probe *probes,
 		const struct raw_clock *clocks, struct clock_points *points);
 int compare_points(const void *left, const void *right); /* for qsort(): link, x */
 void clock_points_release(struct clock_points *points);

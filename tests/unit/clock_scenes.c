@@ -52,7 +52,11 @@ static const struct {
 } odd[] = {
 	{{"one way", 10, 2, PATH}, 1, 1, 1e9, "'h0' and 'h1' went one way only"},
 	{{"no anchors", 10, 2, PATH, PATH, .unanchored = true}, 1, 0, 1000, "'h1': "},
-	{{"two groups", 10, 4, PATH, PATH, .apart = true}, 2, 2, 2000, "'h2': "},
+	{{"two groups", 10, 4, PATH, PATH, .apart = true},
+	 2,
+	 2,
+	 2000,
+	 "'h3': packets connect it with 'h2', but not with 'h0'"},
 	{{"a step", 20, 2, PATH, PATH, .step_us = 500}, 0, 0, 500, "'h0' and 'h1' show 1 step"},
 	{{"a step back", 20, 2, PATH, PATH, .step_us = -500},
 	 0,
