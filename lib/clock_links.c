@@ -174,10 +174,11 @@ static int add_pair(struct clock_points *points, const struct candidate *candida
 int clock_links_pairs(struct clock_points *points, struct clock_graph *graph)
 {
 	struct candidates candidates = {0};
-	int err = judge_links(&candidates, points);
+	int err = points->count ? judge_links(&candidates, points) : 0;
 
-	if (!err) {
+	if (!err && points->count)
 		gather_points(&candidates, points);
+	if (!err) {
 		graph->pairs = calloc(candidates.count + 1, sizeof(*graph->pairs));
 		err = graph->pairs ? 0 : -ENOMEM;
 	}

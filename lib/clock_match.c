@@ -144,6 +144,8 @@ int clock_match(struct clock_sample *sample, const struct clock_probe *probes,
 	size_t end, at = 0;
 	int err = 0;
 
+	if (!sample->count)
+		return 0;
 	qsort(sample->seen, sample->count, sizeof(*sample->seen), compare_sightings);
 	for (size_t i = 0; i < sample->count && !err; i = end) {
 		for (end = i + 1;
@@ -151,7 +153,7 @@ int clock_match(struct clock_sample *sample, const struct clock_probe *probes,
 			end++;
 		err = match_packet(points, probes, clocks, &sample->seen[i], end - i);
 	}
-	if (err)
+	if (err || !points->count)
 		return err;
 	qsort(points->points, points->count, sizeof(*points->points), compare_points);
 	for (size_t i = 0; i < points->nlinks; i++) {
