@@ -37,19 +37,23 @@ static size_t find_time(const struct curve *curve, int64_t time)
 static int64_t follow(const struct curve *curve, int64_t time)
 {
 	size_t at = find_time(curve, time), next = at + 1;
-	__int128 run, rise, passed = (__int128)time - curve->from[at];
+	__int128 run, rise, gain, passed = (__int128)time - curve->from[at];
 
 	if (passed < 0)
-		while (next + 1 < curve->count && curve->from[next] - curve->from[at] < STRETCH_NS)
+		while (next + 1 < curve->count &&
+		       time_since(curve->from[next], curve->from[at]) < STRETCH_NS)
 			next++;
 	if (time > curve->from[next] && next + 1 == curve->count) {
-		while (at && curve->from[next] - curve->from[at] < STRETCH_NS)
+		while (at && time_since(curve->from[next], curve->from[at]) < STRETCH_NS)
 			at--;
 		passed = (__int128)time - curve->from[at];
 	}
 	run = (__int128)curve->from[next] - curve->from[at];
 	rise = (__int128)curve->to[next] - curve->to[at];
-	return time_plus(curve->to[at], (int64_t)(run ? passed * rise / run : passed));
+	/* Only times out of hostile files are that far apart. */
+	if (!run || __builtin_mul_overflow(passed, rise, &gain))
+		return time_plus(curve->to[at], (int64_t)passed);
+	return time_plus(curve->to[at], (int64_t)(gain / run));
 }
 
 static int knots_add(struct knots *knots, int64_t time)

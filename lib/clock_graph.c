@@ -83,7 +83,7 @@ static int64_t root_time(const struct clock_graph *graph, uint32_t node, int64_t
 		time = pair->b == node ? a_from_b(pair, time) : b_from_a(pair, time);
 		node = pair->b == node ? pair->a : pair->b;
 	}
-	return time;
+	return time > RAW_TIME_MAX ? RAW_TIME_MAX : time < -RAW_TIME_MAX ? -RAW_TIME_MAX : time;
 }
 
 static int grid_add(struct grid *grid, int64_t time)

@@ -12,7 +12,8 @@
 
 int raw_clock_note(struct raw_clock *clock, const struct anchor_row *anchor)
 {
-	if (!anchor->mono_ns || !anchor->raw_ns)
+	if (!anchor->mono_ns || !anchor->raw_ns || anchor->mono_ns > RAW_TIME_MAX ||
+	    anchor->raw_ns > RAW_TIME_MAX)
 		return 0;
 	if (array_reserve(&clock->anchors, &clock->room, clock->count + 1, sizeof(*clock->anchors)))
 		return -ENOMEM;
