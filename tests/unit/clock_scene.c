@@ -13,7 +13,10 @@
 #include "lib/writer.h"
 
 #define ANCHOR_NS 1e8
+#define NAMES     (sizeof(names) / sizeof(names[0]))
 #define READ_NS   25 /* one reading of a clock */
+
+static const char *const names[] = {"dev:eth0:rx", "dev:eth0:tx", "dev:eth1:rx", "dev:eth1:tx"};
 
 /* A queue as at a server that is busy half of the time; one busy for 95 % of it; one that always is. */
 #define WAY(us, packets)                                                    \
@@ -93,12 +96,22 @@ static int by_time(const void *left, const void *right)
 	return (a->key > b->key) - (a->key < b->key);
 }
 
+static void put_epochs(struct writer *writer, uint64_t time_ns, bool active)
+{
+	struct epoch_row epochs[NAMES];
+
+	for (size_t i = 0; i < NAMES; i++)
+		epochs[i] = (struct epoch_row){.time_ns = time_ns, .probe = i, .active = active};
+	put(writer, BATCH_EPOCHS, epochs, NAMES);
+}
+
 static void write_events(struct stage *stage, struct host *host, struct writer *writer)
 {
 	double end = START_NS + (stage->scene->seconds + 1) * SECOND;
 	size_t at = 0;
 
 	qsort(host->events, host->count, sizeof(*host->events), by_time);
+	put_epochs(writer, (uint64_t)mono_clock(host, START_NS - SECOND), true);
 	for (double now = START_NS - SECOND; now < end; now += ANCHOR_NS) {
 		bool asleep = now >= host->slept_at_ns && now < host->slept_at_ns + host->sleep_ns;
 		struct anchor_row anchor = read_anchor(stage, host, now);
@@ -112,13 +125,12 @@ static void write_events(struct stage *stage, struct host *host, struct writer *
 			put(writer, BATCH_ANCHORS, &anchor, 1);
 	}
 	put(writer, BATCH_EVENTS, &host->events[at], host->count - at);
+	put_epochs(writer, (uint64_t)mono_clock(host, end), false);
 }
 
 /* Writes to fd. */
 static void write_file(struct stage *stage, size_t index, int fd)
 {
-	static const char *const names[] = {"dev:eth0:rx", "dev:eth0:tx", "dev:eth1:rx",
-					    "dev:eth1:tx"};
 	struct domain domain = {.clock = {.method = "reference"}};
 	struct probe probe = {.recording = {index + 1}};
 	struct trace_info info = {0};
@@ -128,7 +140,7 @@ static void write_file(struct stage *stage, size_t index, int fd)
 	snprintf(domain.boot_id, sizeof(domain.boot_id), "boot-%zu", index);
 	if (trace_info_add_domain(&info, &domain) < 0)
 		err(1, "file");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < NAMES; i++) {
 		snprintf(probe.name, sizeof(probe.name), "%s", names[i]);
 		if (trace_info_add_probe(&info, &probe) < 0)
 			errx(1, "probe");
