@@ -160,18 +160,52 @@ static void describe(const struct trace_info *info)
 	}
 }
 
-struct merge *files_open_traces(const struct string_list *names, enum merge_clock clock)
+static bool read_clocks(const char *name, struct clock_table *clocks)
 {
-	struct reader **readers = open_traces(names);
-	char reason[MERGE_REASON_MAX];
-	struct merge *merge;
+	char reason[CLOCK_TABLE_REASON_MAX];
+	FILE *file = fopen(name, "re");
+	int err;
 
-	if (!readers)
-		return NULL;
-	if (merge_open(&merge, readers, names->count, clock, message_log, NULL, reason))
+	if (!file) {
+		message_error("cannot open '%s': %s", name, strerror(errno));
+		return false;
+	}
+	err = clock_table_read(clocks, file, reason);
+	if (err)
+		message_error("cannot read '%s': %s", name,
+			      err == -EINVAL ? reason : strerror(-err));
+	fclose(file);
+	return !err;
+}
+
+struct merge *files_open_traces(const struct string_list *names, const char *clock)
+{
+	static const struct {
+		const char *name;
+		enum merge_clock clock;
+		bool file;
+	} choices[] =
+		{
+			{"auto", MERGE_CLOCK_AUTO},
+			{"none", MERGE_CLOCK_NONE},
+			{NULL, MERGE_CLOCK_AUTO, true},
+		},
+	  *choice = choices;
+	struct clock_table clocks = {};
+	struct reader **readers = NULL;
+	char reason[MERGE_REASON_MAX];
+	struct merge *merge = NULL;
+
+	while (choice->name && strcmp(choice->name, clock) != 0)
+		choice++;
+	if (!choice->file || read_clocks(clock, &clocks))
+		readers = open_traces(names);
+	if (readers && merge_open(&merge, readers, names->count, choice->clock,
+				  choice->file ? &clocks : NULL, message_log, NULL, reason))
 		message_error("%s", reason);
-	else
+	if (merge)
 		describe(merge_info(merge));
 	free(readers);
+	clock_table_release(&clocks);
 	return merge;
 }

@@ -24,9 +24,9 @@ int files_open_output(struct output *output, const char *path);
  * use is removed: not to be kept, or empty, so that not even its header was written. */
 int files_close_output(struct output *output, bool keep);
 
-/* The traces of all names as one, or NULL. With -v it says the domains, and what is known of their
- * clocks. */
-struct merge *files_open_traces(const struct string_list *names, enum merge_clock clock);
+/* The traces of all names as one, or NULL. `clock` is "auto", "none", or the name of a file of clocks
+ * (lib/clock_table.h). With -v it says the domains, and what is known of their clocks. */
+struct merge *files_open_traces(const struct string_list *names, const char *clock);
 
 /* "cannot write 'x'" or "cannot write to standard output", with the reason. */
 void files_write_error(const char *path, int err);

@@ -109,7 +109,7 @@ static int report_main(int argc, char **argv)
 	}
 	if (files_overlap(config.output, &config.inputs))
 		goto out;
-	merge = files_open_traces(&config.inputs, MERGE_CLOCK_AUTO);
+	merge = files_open_traces(&config.inputs, "auto");
 	if (merge)
 		code = run_report(&config, format, merge);
 	merge_close(merge);

@@ -9,7 +9,7 @@ static void set_method(struct clock_fit *fit, const char *method)
 	snprintf(fit->method, sizeof(fit->method), "%s", method);
 }
 
-static bool is_exact(const struct clock_fit *fit)
+bool clock_is_exact(const struct clock_fit *fit)
 {
 	return strcmp(fit->method, "reference") == 0 || strcmp(fit->method, "same") == 0;
 }
@@ -23,8 +23,7 @@ static int64_t add_bounds(int64_t a, int64_t b)
 	return sum;
 }
 
-/* Domains without a boot ID (no /proc) share nothing. */
-static bool same_boot(const char *a, const char *b)
+bool clock_same_boot(const char *a, const char *b)
 {
 	return *a && strcmp(a, b) == 0;
 }
@@ -33,7 +32,7 @@ static const struct domain *find_boot(const struct domain *domains, size_t count
 				      const char *boot_id)
 {
 	for (size_t i = 0; i < count; i++)
-		if (same_boot(domains[i].boot_id, boot_id))
+		if (clock_same_boot(domains[i].boot_id, boot_id))
 			return &domains[i];
 	return NULL;
 }
@@ -67,19 +66,21 @@ static struct clock_fit share_clock(const struct domain *placed)
 {
 	struct clock_fit fit = placed->clock;
 
-	if (is_exact(&fit))
+	if (clock_is_exact(&fit))
 		set_method(&fit, "same");
+	if (fit.drift_ppm != 0)
+		fit.bound_ns = CLOCK_UNBOUNDED;
 	return fit;
 }
 
 /* What `own` is to its input, and the input to the reference: the weaker method, the sum of bounds. */
 static struct clock_fit compose(const struct clock_fit *own, const struct clock_fit *input)
 {
-	struct clock_fit fit = is_exact(own) ? *input : *own;
+	struct clock_fit fit = clock_is_exact(own) ? *input : *own;
 
 	if (strcmp(input->method, "none") == 0)
 		set_method(&fit, "none");
-	fit.bound_ns = add_bounds(is_exact(own) ? 0 : own->bound_ns, input->bound_ns);
+	fit.bound_ns = add_bounds(clock_is_exact(own) ? 0 : own->bound_ns, input->bound_ns);
 	return fit;
 }
 
@@ -92,7 +93,7 @@ static size_t find_shared(const struct clock_input *input, const struct domain *
 
 	for (size_t i = 0; i < input->ndomains; i++) {
 		const struct domain *same = find_boot(placed, nplaced, input->domains[i].boot_id);
-		bool exact = is_exact(&input->domains[i].clock);
+		bool exact = clock_is_exact(&input->domains[i].clock);
 
 		if (!same || (found != input->ndomains && !exact))
 			continue;
@@ -145,10 +146,27 @@ int64_t clock_place(const struct clock_input *input, const struct domain *placed
 		fits[i].offset_ns = saturating_add(own->offset_ns, shift);
 		if (known && known->clock.offset_ns == fits[i].offset_ns)
 			fits[i] = share_clock(known);
-		if (!nplaced && is_exact(own))
+		if (!nplaced && clock_is_exact(own))
 			set_method(&fits[i], i ? "same" : "reference");
 	}
 	return shift;
+}
+
+void clock_carry(const struct clock_input *input, const struct clock_fit *estimate,
+		 const struct clock_fit *root, struct clock_fit *fits)
+{
+	struct clock_fit fit = *estimate;
+
+	if (!clock_is_exact(root))
+		set_method(&fit, root->method);
+	fit.bound_ns = add_bounds(estimate->bound_ns, root->bound_ns);
+	for (size_t i = 0; i < input->ndomains; i++) {
+		const struct clock_fit *own = &input->domains[i].clock;
+
+		fits[i] = compose(own, &fit);
+		fits[i].offset_ns = saturating_add(
+			own->offset_ns, saturating_add(estimate->offset_ns, root->offset_ns));
+	}
 }
 
 void clock_leave(const struct clock_input *input, const struct domain *reference,
@@ -160,7 +178,7 @@ void clock_leave(const struct clock_input *input, const struct domain *reference
 		fits[i] = (struct clock_fit){.method = "none",
 					     .offset_ns = domain->clock.offset_ns,
 					     .bound_ns = CLOCK_UNBOUNDED};
-		if (same_boot(domain->boot_id, reference->boot_id) &&
+		if (clock_same_boot(domain->boot_id, reference->boot_id) &&
 		    domain->clock.offset_ns == reference->clock.offset_ns)
 			fits[i].bound_ns = 0;
 	}

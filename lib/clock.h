@@ -10,6 +10,12 @@
 
 #include "trace.h"
 
+/* Does this clock agree with its input's reference, exactly? */
+bool clock_is_exact(const struct clock_fit *fit);
+
+/* Domains without a boot ID (no /proc) share nothing. */
+bool clock_same_boot(const char *a, const char *b);
+
 /* One input: its domains, and per domain the first anchor, or one with mono_ns 0 if it has none. */
 struct clock_input {
 	const struct domain *domains;
@@ -22,7 +28,8 @@ struct clock_input {
  * placed[0] is the reference), and in `fits` (input->ndomains) the resulting clock of each domain.
  *
  * A domain that was booted together with one placed before has its clock, exactly, and brings along
- * the others of its input, each with what their own clock in the input is worth. Otherwise the wall
+ * the others of its input, each with what their own clock in the input is worth; but nothing is known
+ * of how wrong that is if that clock drifts from the reference, as one shift cannot follow. Otherwise the wall
  * clocks decide (method "realtime"), which proves nothing: the bound is CLOCK_UNBOUNDED. Without
  * anchors on either side nothing is shifted (method "none").
  *
@@ -30,6 +37,11 @@ struct clock_input {
  */
 int64_t clock_place(const struct clock_input *input, const struct domain *placed, size_t nplaced,
 		    const struct anchor_row *reference, struct clock_fit *fits);
+
+/* The same for an input that packets brought to the clock of another one, which was placed before:
+ * `estimate` says how, `root` is what became of that other clock. */
+void clock_carry(const struct clock_input *input, const struct clock_fit *estimate,
+		 const struct clock_fit *root, struct clock_fit *fits);
 
 /* The same where times are to be left alone: shifts nothing, says what that means. `reference` is the
  * first domain of the first input; offsets that an earlier merge added stay said. */

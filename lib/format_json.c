@@ -54,6 +54,7 @@ static void print_domains(struct json *json, const struct report *report)
 		json_int(json, "offset_ns", domain->clock.offset_ns);
 		json_double(json, "drift_ppm", domain->clock.drift_ppm);
 		print_bound(json, domain->clock.bound_ns);
+		json_int(json, "scatter_ns", domain->clock.scatter_ns);
 		json_uint(json, "rejected", domain->clock.rejected);
 		json_object_end(json);
 		json_object_end(json);

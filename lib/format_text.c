@@ -38,13 +38,13 @@ static const char *bound_text(char *text, int64_t bound_ns)
 
 static int print_domains(const struct report *report, FILE *out)
 {
-	static const char *const head[] = {"domain", "events", "lost",  "clock",
-					   "offset", "drift",  "bound", NULL};
+	static const char *const head[] = {"domain", "events", "lost",    "clock", "offset",
+					   "drift",  "bound",  "scatter", NULL};
 	char text[UNITS_MAX];
 	struct grid grid;
 
 	fputs("domains\n", out);
-	grid_begin(&grid, "lrrlrrr");
+	grid_begin(&grid, "lrrlrrrr");
 	grid_cells(&grid, head);
 	for (size_t i = 0; i < report->ndomains; i++) {
 		const struct domain_report *row = &report->domains[i];
@@ -57,6 +57,7 @@ static int print_domains(const struct report *report, FILE *out)
 		grid_cell(&grid, units_duration(text, clock->offset_ns));
 		grid_format(&grid, "%.3g ppm", clock->drift_ppm);
 		grid_cell(&grid, bound_text(text, clock->bound_ns));
+		grid_cell(&grid, clock->scatter_ns ? units_duration(text, clock->scatter_ns) : "0");
 	}
 	return grid_print(&grid, out);
 }

@@ -46,6 +46,7 @@ static const struct member domain_members[] = {
 	MEMBER(10, KIND_NUMBER, domain, clock.drift_ppm),
 	MEMBER(11, KIND_NUMBER, domain, clock.bound_ns),
 	MEMBER(12, KIND_NUMBER, domain, clock.rejected),
+	MEMBER(13, KIND_NUMBER, domain, clock.scatter_ns),
 	{0},
 };
 

@@ -245,8 +245,27 @@ static int take_readers(struct merge *merge, struct reader **readers, size_t cou
 	return 0;
 }
 
+static int estimate_clocks(struct merge *merge, struct reader **readers, log_fn log,
+			   void *log_context, char *reason)
+{
+	struct clock_estimate *estimates = calloc(merge->ninputs, sizeof(*estimates));
+	size_t failed;
+	int err;
+
+	if (!estimates)
+		return -ENOMEM;
+	err = clock_estimate(readers, merge->ninputs, estimates, log, log_context, &failed);
+	for (size_t i = 0; i < merge->ninputs; i++)
+		merge->inputs[i].estimate = estimates[i];
+	free(estimates);
+	if (err && err != -ENOMEM)
+		snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
+			 reader_name(readers[failed]), strerror(-err));
+	return err;
+}
+
 int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
-	       log_fn log, void *log_context, char *reason)
+	       const struct clock_table *clocks, log_fn log, void *log_context, char *reason)
 {
 	struct merge *self = calloc(1, sizeof(*self));
 	int err;
@@ -268,6 +287,8 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		err = -ENOMEM;
 		goto out;
 	}
+	if (clock == MERGE_CLOCK_AUTO && !clocks)
+		err = estimate_clocks(self, readers, log, log_context, reason);
 	for (size_t i = 0; !err && i < count; i++) {
 		err = merge_input_read_ahead(&self->inputs[i]);
 		if (err && err != -ENOMEM)
@@ -276,7 +297,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	}
 	if (!err)
 		err = merge_join_tables(&self->info, self->inputs, count, clock == MERGE_CLOCK_AUTO,
-					log, log_context, reason);
+					clocks, log, log_context, reason);
 out:
 	if (err) {
 		merge_close(self);

@@ -2,17 +2,18 @@
 /*
  * merge.h - many traces as one source: one probe table, one clock, one order of time.
  *
- * Single pass: holds of each input one block, and rows up to its next events (about 8 MiB at most), whatever
+ * Holds of each input one block, and rows up to its next events (about 8 MiB at most), whatever
  * their sizes. Events come in the order of time, whatever epochs say; those of equal time keep the
  * order of the inputs, so the result does not depend on anything but them.
  */
 #ifndef VNT_MERGE_H
 #define VNT_MERGE_H
 
+#include "clock_table.h"
 #include "reader.h"
 
 enum merge_clock {
-	MERGE_CLOCK_AUTO, /* domains with the reference's boot ID share its clock; others by CLOCK_REALTIME */
+	MERGE_CLOCK_AUTO, /* domains booted together share a clock; else by packets, or CLOCK_REALTIME */
 	MERGE_CLOCK_NONE, /* leave all times as they are */
 };
 
@@ -23,10 +24,12 @@ struct merge;
 /*
  * Takes ownership of the readers, also on error. The first reader's first domain is the reference
  * clock. A recording that is in two of the readers is refused: -EEXIST, and `reason`
- * (MERGE_REASON_MAX bytes) says which. Reads as far into each input as its clock anchors need.
+ * (MERGE_REASON_MAX bytes) says which. Reads as far into each input as its clock anchors need; all of
+ * it, and rewinds, if clocks must be found from packets. `clocks`, if not NULL, are taken instead of
+ * what would be found; it is not kept.
  */
 int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
-	       log_fn log, void *log_context, char *reason);
+	       const struct clock_table *clocks, log_fn log, void *log_context, char *reason);
 
 /* The joined tables, with each domain's clock_fit filled in; owned by the merge. */
 const struct trace_info *merge_info(const struct merge *merge);

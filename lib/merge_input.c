@@ -10,15 +10,12 @@
 /* More rows than that between two events are not worth more memory. */
 #define AHEAD_MAX (8u << 20) /* bytes */
 
-static uint64_t shift_time(uint64_t time_ns, int64_t shift_ns)
+/* A time of the input on the merge's clock. */
+static uint64_t correct(const struct merge_input *input, uint64_t time_ns)
 {
-	uint64_t sum = time_ns + (uint64_t)shift_ns;
+	size_t piece = input->piece;
 
-	if (shift_ns < 0 && sum > time_ns)
-		return 0;
-	if (shift_ns > 0 && sum < time_ns)
-		return UINT64_MAX;
-	return sum;
+	return timeline_map(&input->timeline, &piece, time_ns);
 }
 
 bool merge_has_times(enum batch_type type)
@@ -32,9 +29,9 @@ uint64_t merge_input_time(const struct merge_input *input)
 	uint64_t time_ns;
 
 	if (batch->type == BATCH_EVENTS)
-		return shift_time(batch->events[input->at].time_ns, input->shift_ns);
+		return correct(input, batch->events[input->at].time_ns);
 	time_ns = batch->epochs[input->at].time_ns;
-	return shift_time(time_ns < input->next_ns ? time_ns : input->next_ns, input->shift_ns);
+	return correct(input, time_ns < input->next_ns ? time_ns : input->next_ns);
 }
 
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
@@ -44,7 +41,8 @@ size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt
 	size_t left = input->batch.count - input->at, taken = 0;
 
 	while (taken < room && taken < left) {
-		uint64_t time_ns = shift_time(events[taken].time_ns, input->shift_ns);
+		uint64_t time_ns =
+			timeline_map(&input->timeline, &input->piece, events[taken].time_ns);
 
 		if (time_ns > until_ns)
 			break;
@@ -74,8 +72,8 @@ static void map_loss(const struct merge_input *input, void *row)
 {
 	struct loss_row *loss = row;
 
-	loss->first_ns = shift_time(loss->first_ns, input->shift_ns);
-	loss->last_ns = shift_time(loss->last_ns, input->shift_ns);
+	loss->first_ns = correct(input, loss->first_ns);
+	loss->last_ns = correct(input, loss->last_ns);
 	loss->domain = input->domains[loss->domain];
 	if (loss->probe != ANY_PROBE)
 		loss->probe = input->probes[loss->probe];
@@ -85,7 +83,7 @@ static void map_epoch(const struct merge_input *input, void *row)
 {
 	struct epoch_row *epoch = row;
 
-	epoch->time_ns = shift_time(epoch->time_ns, input->shift_ns);
+	epoch->time_ns = correct(input, epoch->time_ns);
 	epoch->probe = input->probes[epoch->probe];
 }
 
@@ -340,6 +338,8 @@ void merge_input_release(struct merge_input *input)
 	free(input->anchors);
 	free(input->domains);
 	free(input->probes);
+	timeline_release(&input->timeline);
+	clock_estimate_release(&input->estimate);
 	activity_release(&input->activity);
 	reader_close(input->reader);
 }

@@ -4,7 +4,7 @@
 #define VNT_MERGE_INPUT_H
 
 #include "activity.h"
-#include "reader.h"
+#include "clock_estimate.h"
 
 /* Rows that were read and whose turn has not come; owns them. */
 struct ahead {
@@ -16,9 +16,11 @@ struct ahead {
 
 struct merge_input {
 	struct reader *reader;
-	uint16_t *domains;          /* per domain of the input: its index in the merge */
-	uint16_t *probes;           /* per probe of the input: its index in the merge */
-	int64_t shift_ns;           /* added to all its times */
+	uint16_t *domains; /* per domain of the input: its index in the merge */
+	uint16_t *probes;  /* per probe of the input: its index in the merge */
+	struct clock_estimate estimate;
+	struct timeline timeline;   /* from its times to the merge's */
+	size_t piece;               /* of the timeline, where the last event was */
 	struct anchor_row *anchors; /* per domain: the first one, or mono_ns 0 */
 	size_t missing;             /* domains whose first one was not read yet */
 	struct ahead *ahead;

@@ -16,6 +16,7 @@ struct tables {
 	uint32_t *numbers;     /* per probe: the last N given to a NAME~N of its name */
 	struct merge_input *inputs;
 	bool align_clocks;
+	const struct clock_table *clocks; /* or NULL */
 	log_fn log;
 	void *log_context;
 	char *reason;
@@ -131,6 +132,7 @@ static void log_clock(const struct tables *tables, const struct domain *domain)
 		const char *method;
 		const char *meaning;
 	} rows[] = {
+		{"packets", "no clock readings: nothing bounds how wrong its times are"},
 		{"realtime",
 		 "clock taken from CLOCK_REALTIME, not from packets: times across domains are "
 		 "as good as its synchronization"},
@@ -139,36 +141,93 @@ static void log_clock(const struct tables *tables, const struct domain *domain)
 	char line[256];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(domain->clock.method, rows[i].method) != 0)
+		if (strcmp(domain->clock.method, rows[i].method) != 0 ||
+		    domain->clock.bound_ns >= 0)
 			continue;
 		snprintf(line, sizeof(line), "domain '%s': %s", domain->name, rows[i].meaning);
 		tables->log(tables->log_context, line);
 	}
 }
 
-static void place_clock(const struct tables *tables, struct merge_input *input,
-			struct clock_fit *fits)
+/* The domain that an input's times are of. */
+static size_t find_reference(const struct trace_info *info)
+{
+	size_t i = 0;
+
+	while (i + 1 < info->ndomains && !clock_is_exact(&info->domains[i].clock))
+		i++;
+	return i;
+}
+
+/* What the user says of the input's clock, or NULL; that of the first one is the reference. */
+static const struct clock_row *find_row(const struct tables *tables,
+					const struct merge_input *input)
+{
+	const struct trace_info *info = reader_info(input->reader);
+
+	if (!tables->clocks || input == tables->inputs)
+		return NULL;
+	return clock_table_find(tables->clocks, info->domains[find_reference(info)].name);
+}
+
+static int take_row(struct merge_input *input, const struct clock_input *clock,
+		    const struct clock_row *row, struct clock_fit *fits)
+{
+	const struct clock_fit reference = {.method = "reference"};
+	__int128 time_ns = (__int128)row->at_ns - row->fit.offset_ns;
+
+	clock_carry(clock, &row->fit, &reference, fits);
+	return timeline_set(&input->timeline,
+			    time_ns < 0            ? 0
+			    : time_ns > UINT64_MAX ? UINT64_MAX
+						   : (uint64_t)time_ns,
+			    row->fit.offset_ns, row->fit.drift_ppm / 1e6);
+}
+
+/* Along with the one whose clock packets brought it to; a group of its own if that is not the reference. */
+static int carry_clock(const struct tables *tables, struct merge_input *input,
+		       const struct clock_input *clock, struct clock_fit *fits)
+{
+	const struct merge_input *root = &tables->inputs[input->estimate.root];
+	size_t reference = find_reference(reader_info(root->reader));
+	const struct clock_fit *fit = &tables->info->domains[root->domains[reference]].clock;
+	int err = timeline_copy(&input->timeline, &input->estimate.timeline);
+
+	if (err)
+		return err;
+	timeline_shift(&input->timeline, root->timeline.pieces[0].shift_ns);
+	clock_carry(clock, &input->estimate.fit, fit, fits);
+	return 0;
+}
+
+static int place_clock(const struct tables *tables, struct merge_input *input,
+		       struct clock_fit *fits)
 {
 	const struct trace_info *info = reader_info(input->reader);
 	const struct clock_input clock = {info->domains, info->ndomains, input->anchors};
+	const struct clock_row *row = find_row(tables, input);
 
-	if (tables->align_clocks)
-		input->shift_ns = clock_place(&clock, tables->info->domains, tables->info->ndomains,
-					      &tables->inputs[0].anchors[0], fits);
-	else
+	if (!tables->align_clocks) {
 		clock_leave(&clock, &reader_info(tables->inputs[0].reader)->domains[0], fits);
+		return 0;
+	}
+	if (row)
+		return take_row(input, &clock, row, fits);
+	if (input->estimate.fitted)
+		return carry_clock(tables, input, &clock, fits);
+	return timeline_set(&input->timeline, 0,
+			    clock_place(&clock, tables->info->domains, tables->info->ndomains,
+					&tables->inputs[0].anchors[0], fits),
+			    0);
 }
 
 static int join_domains(const struct tables *tables, struct merge_input *input)
 {
 	const struct trace_info *info = reader_info(input->reader);
 	struct clock_fit *fits = calloc(info->ndomains + 1, sizeof(*fits));
-	int at = 0;
+	int at = fits ? place_clock(tables, input, fits) : -ENOMEM;
 
-	if (!fits)
-		return -ENOMEM;
-	place_clock(tables, input, fits);
-	for (size_t i = 0; i < info->ndomains; i++) {
+	for (size_t i = 0; at >= 0 && i < info->ndomains; i++) {
 		size_t before = tables->info->ndomains;
 
 		at = join_domain(tables, &info->domains[i], &fits[i]);
@@ -205,13 +264,15 @@ static int join_input(struct tables *tables, size_t index)
 }
 
 int merge_join_tables(struct trace_info *info, struct merge_input *inputs, size_t count,
-		      bool align_clocks, log_fn log, void *log_context, char *reason)
+		      bool align_clocks, const struct clock_table *clocks, log_fn log,
+		      void *log_context, char *reason)
 {
 	struct tables tables = {
 		.info = info,
 		.numbers = calloc(MAX_PROBES, sizeof(*tables.numbers)),
 		.inputs = inputs,
 		.align_clocks = align_clocks,
+		.clocks = clocks,
 		.log = log,
 		.log_context = log_context,
 		.reason = reason,

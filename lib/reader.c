@@ -275,6 +275,21 @@ uint64_t reader_damaged(const struct reader *reader)
 	return scan_damaged(reader->scan);
 }
 
+int reader_mark(struct reader *reader)
+{
+	return scan_mark(reader->scan);
+}
+
+int reader_rewind(struct reader *reader)
+{
+	reader->position = 0;
+	reader->watermark_ns = 0;
+	reader->last_ns = 0;
+	reader->missing = (struct loss_row){0};
+	reader->holding = false;
+	return scan_rewind(reader->scan);
+}
+
 void reader_close(struct reader *reader)
 {
 	if (!reader)

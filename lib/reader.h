@@ -34,6 +34,14 @@ bool reader_found(const struct reader *reader, const struct batch *batch);
 /* Bytes that could not be used so far. */
 uint64_t reader_damaged(const struct reader *reader);
 
+/*
+ * To read the batches twice: marks the place right after the header, to which reader_rewind() returns
+ * once the end was reached. Damage is said at the second time. A pipe is copied meanwhile to a file
+ * without a name, in $TMPDIR or /tmp. 0 or -errno.
+ */
+int reader_mark(struct reader *reader);
+int reader_rewind(struct reader *reader);
+
 void reader_close(struct reader *reader); /* accepts NULL */
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,12 @@ struct scan {
 	uint64_t skipped_from;
 	uint64_t damaged;
 	uint64_t in_vain; /* bytes of payloads looked at for nothing */
+	bool marked;
+	off_t mark;           /* place in the file, or in the spool */
+	uint64_t mark_offset; /* what `offset` was there, and `damaged` */
+	uint64_t mark_damaged;
+	bool spooling;
+	int spool; /* copy of what was read since the mark; below 0: none */
 };
 
 int scan_open(struct scan **out, int fd, const char *name, log_fn log, void *log_context)
@@ -44,6 +51,7 @@ int scan_open(struct scan **out, int fd, const char *name, log_fn log, void *log
 		return -ENOMEM;
 	}
 	scan->fd = fd;
+	scan->spool = -1;
 	scan->log = log;
 	scan->log_context = log_context;
 	scan->name = strdup(name);
@@ -62,6 +70,8 @@ void scan_close(struct scan *scan)
 	if (!scan)
 		return;
 	close(scan->fd);
+	if (scan->spool >= 0)
+		close(scan->spool);
 	free(scan->name);
 	free(scan->buffer);
 	free(scan);
@@ -92,6 +102,41 @@ static int scan_reserve(struct scan *scan, size_t size)
 	return 0;
 }
 
+/* As write(2), but all of it. */
+static int write_all(int fd, const uint8_t *bytes, size_t size)
+{
+	while (size) {
+		ssize_t wrote = write(fd, bytes, size);
+
+		if (wrote < 0)
+			return -errno;
+		bytes += wrote;
+		size -= wrote;
+	}
+	return 0;
+}
+
+static const char *spool_folder(void)
+{
+	const char *folder = secure_getenv("TMPDIR");
+
+	return folder ? folder : "/tmp";
+}
+
+/* Keeps what was read where it can be read again. */
+static int scan_copy(struct scan *scan, const uint8_t *bytes, size_t size)
+{
+	char line[512];
+	int err = scan->spool < 0 ? scan->spool : write_all(scan->spool, bytes, size);
+
+	if (!err || !scan->log)
+		return err;
+	snprintf(line, sizeof(line), "cannot copy '%.200s' to a file in '%.200s'", scan->name,
+		 spool_folder());
+	scan->log(scan->log_context, line);
+	return err;
+}
+
 /* Reads until `size` bytes are there or the file ends. */
 static int scan_fill(struct scan *scan, size_t size)
 {
@@ -104,6 +149,8 @@ static int scan_fill(struct scan *scan, size_t size)
 			err = -errno;
 		if (got <= 0)
 			break;
+		if (scan->spooling)
+			err = scan_copy(scan, scan->buffer + scan->end, got);
 		scan->end += got;
 	}
 	return err;
@@ -136,7 +183,7 @@ static void scan_end_skip(struct scan *scan, bool at_end)
 	snprintf(line, sizeof(line), "'%.400s' is %s: bytes %" PRIu64 "-%" PRIu64 " skipped",
 		 scan->name, at_end && scan->truncated ? "truncated" : "damaged",
 		 scan->skipped_from, scan->offset - 1);
-	if (scan->log && scan->locked)
+	if (scan->log && scan->locked && !scan->marked)
 		scan->log(scan->log_context, line);
 }
 
@@ -229,6 +276,56 @@ void scan_lock(struct scan *scan, uint64_t tag)
 {
 	scan->tag = tag;
 	scan->locked = true;
+}
+
+static int open_spool(void)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/vnettrace-XXXXXX", spool_folder());
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	return fd;
+}
+
+int scan_mark(struct scan *scan)
+{
+	off_t at = lseek(scan->fd, 0, SEEK_CUR);
+	int err = 0;
+
+	scan->mark_offset = scan->offset;
+	scan->mark_damaged = scan->damaged;
+	scan->mark = at - (off_t)scan_available(scan);
+	if (at < 0) {
+		scan->mark = 0;
+		scan->spooling = true;
+		scan->spool = open_spool();
+		err = scan_copy(scan, scan->buffer + scan->begin, scan_available(scan));
+	}
+	scan->marked = !err;
+	return err;
+}
+
+int scan_rewind(struct scan *scan)
+{
+	if (scan->spooling) {
+		scan->spooling = false;
+		close(scan->fd);
+		scan->fd = scan->spool;
+		scan->spool = -1;
+	}
+	if (lseek(scan->fd, scan->mark, SEEK_SET) < 0)
+		return -errno;
+	scan->marked = false;
+	scan->begin = scan->end = 0;
+	scan->offset = scan->mark_offset;
+	scan->skipping = false;
+	scan->damaged = scan->mark_damaged;
+	scan->in_vain = 0;
+	return 0;
 }
 
 uint64_t scan_offset(const struct scan *scan)

@@ -34,6 +34,12 @@ void scan_reject(struct scan *scan);
  * that nothing is logged, and the end is where no header can begin any more. */
 void scan_lock(struct scan *scan, uint64_t tag);
 
+/* To read what comes from here on twice: scan_rewind(), once the end was reached, returns here. Until then
+ * nothing is logged. What cannot seek is copied meanwhile to a file without a name, in $TMPDIR or
+ * /tmp. 0 or -errno. */
+int scan_mark(struct scan *scan);
+int scan_rewind(struct scan *scan);
+
 uint64_t scan_offset(const struct scan *scan);  /* in the file, of what comes next */
 uint64_t scan_damaged(const struct scan *scan); /* bytes in all damaged ranges so far */
 bool scan_is_trace(const struct scan *scan);    /* starts like one, or has a valid block header */

@@ -23,11 +23,12 @@
 
 /* How a domain's times became times of the reference domain. */
 struct clock_fit {
-	char method[16];   /* "reference", "same", "realtime", "none" */
+	char method[16];   /* "reference", "same", "packets", "file", "realtime", "none" */
 	int64_t offset_ns; /* added to the domain's times, at its first event */
 	double drift_ppm;
-	int64_t bound_ns; /* hard bound on the error of a time; CLOCK_UNBOUNDED, as any below 0 */
-	uint64_t rejected;
+	int64_t bound_ns;  /* hard bound on the error of a time; CLOCK_UNBOUNDED, as any below 0 */
+	uint64_t rejected; /* packets left out of the estimate, as their times were impossible */
+	int64_t scatter_ns; /* standard error of the estimate, not counting what no packet can show */
 };
 
 struct domain {

@@ -45,7 +45,6 @@ options_in() {
 		fails 2 "vnettrace: $command: *--bogus*" "$VNETTRACE" "$command" --bogus
 	done
 	fails 2 "vnettrace: merge: *" "$VNETTRACE" merge -o x.vnt
-	fails 2 "vnettrace: merge: *'sundial'*" "$VNETTRACE" merge --clock sundial -o - "$GOOD"
 	fails 2 "vnettrace: report: *" "$VNETTRACE" report
 	fails 2 "vnettrace: report: *'punchcard'*" "$VNETTRACE" report -f punchcard "$GOOD"
 	fails 2 "vnettrace: record: *'soon'*" "$VNETTRACE" record -i lo -d soon

@@ -54,7 +54,7 @@ step_bats() {
 
 # The same command line under ASan and UBSan; timing and packet counts are Release's job.
 step_bats-sanitize() {
-	BUILD=$sanitize VNETTRACE=$sanitize/vnettrace timeout 400 bats --tap tests/cli.bats tests/files.bats
+	BUILD=$sanitize VNETTRACE=$sanitize/vnettrace timeout 400 bats --tap tests/{cli,files,clock}.bats
 }
 
 # Other kernels, emulated.

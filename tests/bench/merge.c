@@ -108,7 +108,7 @@ static double merge_all(const int *fds, size_t inputs, size_t total)
 
 	for (size_t i = 0; i < inputs; i++)
 		readers[i] = open_reader(fds[i]);
-	if (merge_open(&merge, readers, inputs, MERGE_CLOCK_NONE, NULL, NULL, reason))
+	if (merge_open(&merge, readers, inputs, MERGE_CLOCK_NONE, NULL, NULL, NULL, reason))
 		errx(1, "%s", reason);
 	start = seconds();
 	while (merge_next(merge, &batch) > 0)

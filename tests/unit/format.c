@@ -99,9 +99,15 @@ static void make_sample(struct sample *s)
 	const struct latency latency = {10, 1000, 2500, 2400, 3000, 12000, 12000, 12345, 77, 0};
 
 	*s = (struct sample){
-		.domains =
-			{{"h1", "node1", "6.1", "b-1", "tsc", 0, 0, {"reference", 0, 0, 0, 0}},
-			 {"h2", "node2", "6.12", "b-2", "tsc", 0, 0, {"realtime", -5, 1.5, -1, 3}}},
+		.domains = {{"h1", "node1", "6.1", "b-1", "tsc", 0, 0, {"reference", 0, 0, 0, 0}},
+			    {"h2",
+			     "node2",
+			     "6.12",
+			     "b-2",
+			     "tsc",
+			     0,
+			     0,
+			     {"realtime", -5, 1.5, -1, 3, 40}}},
 		.domain_rows = {{&s->domains[0], 10, 1, 90, 1000, 2000},
 				{&s->domains[1], 10, 0, 0, 2000, 4000}},
 		.probes = {{"h1/dev:e:tx", 0, 10, 10, 1500, 12000, 10.5, 1, 90},
@@ -177,11 +183,11 @@ Test(format, json_is_the_schema)
 		"{\"schema\":\"vnettrace.report/1\",\"domains\":["
 		"{\"name\":\"h1\",\"hostname\":\"node1\",\"boot_id\":\"b-1\",\"kernel\":\"6.1\","
 		"\"events\":10,\"lost\":1,\"sampled_out\":90,\"first_ns\":1000,\"last_ns\":2000,\"clock\":"
-		"{\"method\":\"reference\",\"offset_ns\":0,\"drift_ppm\":0,\"bound_ns\":0,\"rejected\":0}},"
+		"{\"method\":\"reference\",\"offset_ns\":0,\"drift_ppm\":0,\"bound_ns\":0,\"scatter_ns\":0,\"rejected\":0}},"
 		"{\"name\":\"h2\",\"hostname\":\"node2\",\"boot_id\":\"b-2\",\"kernel\":\"6.12\","
 		"\"events\":10,\"lost\":0,\"sampled_out\":0,\"first_ns\":2000,\"last_ns\":4000,"
 		"\"clock\":{\"method\":\"realtime\","
-		"\"offset_ns\":-5,\"drift_ppm\":1.5,\"bound_ns\":\"unbounded\",\"rejected\":3}}],"
+		"\"offset_ns\":-5,\"drift_ppm\":1.5,\"bound_ns\":\"unbounded\",\"scatter_ns\":40,\"rejected\":3}}],"
 		"\"probes\":[{\"name\":\"h1/dev:e:tx\",\"domain\":\"h1\",\"events\":10,\"packets\":10,"
 		"\"bytes\":1500,\"throughput_bps\":12000,\"packet_rate\":10.5,\"lost\":1,"
 		"\"sampled_out\":90},"
@@ -234,7 +240,7 @@ Test(format, empty_report)
 	free(text);
 	text = print("text", &report);
 	cr_assert_str_eq(text, "domains\n"
-			       "  domain  events  lost  clock  offset  drift  bound\n"
+			       "  domain  events  lost  clock  offset  drift  bound  scatter\n"
 			       "\n"
 			       "packets   0 observed: 0 complete, 0 partial, 0 ambiguous\n"
 			       "overhead  0 events, 0.000 s of tracer CPU\n");
@@ -251,9 +257,9 @@ Test(format, text)
 	cr_assert_str_eq(
 		text,
 		"domains\n"
-		"  domain  events  lost  clock      offset    drift      bound\n"
-		"  h1          10     1  reference    0 ns    0 ppm          0\n"
-		"  h2          10     0  realtime    -5 ns  1.5 ppm  unbounded\n"
+		"  domain  events  lost  clock      offset    drift      bound  scatter\n"
+		"  h1          10     1  reference    0 ns    0 ppm          0        0\n"
+		"  h2          10     0  realtime    -5 ns  1.5 ppm  unbounded    40 ns\n"
 		"\n"
 		"path 1: 10 packets\n"
 		"  h1/dev:e:tx -> h2/dev:e:rx\n"

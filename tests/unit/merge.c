@@ -127,7 +127,7 @@ static int open_merge(struct merge **merge, int *fds, size_t count, enum merge_c
 		snprintf(name, sizeof(name), "in%zu", i);
 		cr_assert_eq(reader_open(&readers[i], fds[i], name, keep_log, NULL), 0);
 	}
-	return merge_open(merge, readers, count, clock, keep_log, NULL, reason);
+	return merge_open(merge, readers, count, clock, NULL, keep_log, NULL, reason);
 }
 
 static void take_batch(struct output *output, const struct batch *batch)

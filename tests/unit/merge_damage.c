@@ -88,9 +88,9 @@ static struct merge *open_merge(const int *fds, size_t count)
 		lseek(fds[i], 0, SEEK_SET);
 		cr_assert_eq(reader_open(&readers[i], dup(fds[i]), "in", say_nothing, NULL), 0);
 	}
-	cr_assert_eq(
-		merge_open(&merge, readers, count, MERGE_CLOCK_AUTO, say_nothing, NULL, reason), 0,
-		"%s", reason);
+	cr_assert_eq(merge_open(&merge, readers, count, MERGE_CLOCK_AUTO, NULL, say_nothing, NULL,
+				reason),
+		     0, "%s", reason);
 	return merge;
 }
 
@@ -189,8 +189,9 @@ static bool is_incomplete(int fd)
 	lseek(fd, 0, SEEK_SET);
 	cr_assert_eq(reader_open(&reader, dup(fd), "in", say_nothing, NULL), 0);
 	lines = 0;
-	cr_assert_eq(merge_open(&merge, &reader, 1, MERGE_CLOCK_AUTO, count_lines, said, reason),
-		     0);
+	cr_assert_eq(
+		merge_open(&merge, &reader, 1, MERGE_CLOCK_AUTO, NULL, count_lines, said, reason),
+		0);
 	while (merge_next(merge, &batch) > 0)
 		;
 	incomplete = merge_incomplete(merge);

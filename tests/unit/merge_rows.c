@@ -211,9 +211,9 @@ static struct merge *open_sources(size_t count)
 		cr_assert_eq(reader_open(&readers[i], dup(sources[i].fd), name, say_nothing, NULL),
 			     0);
 	}
-	cr_assert_eq(
-		merge_open(&merge, readers, count, MERGE_CLOCK_AUTO, say_nothing, NULL, reason), 0,
-		"%s", reason);
+	cr_assert_eq(merge_open(&merge, readers, count, MERGE_CLOCK_AUTO, NULL, say_nothing, NULL,
+				reason),
+		     0, "%s", reason);
 	return merge;
 }
 

@@ -101,8 +101,9 @@ static uint64_t report_losses(const int *fds, uint64_t *sent)
 		lseek(fds[i], 0, SEEK_SET);
 		cr_assert_eq(reader_open(&readers[i], dup(fds[i]), "in", say_nothing, NULL), 0);
 	}
-	cr_assert_eq(merge_open(&merge, readers, 2, MERGE_CLOCK_AUTO, say_nothing, NULL, reason),
-		     0);
+	cr_assert_eq(
+		merge_open(&merge, readers, 2, MERGE_CLOCK_AUTO, NULL, say_nothing, NULL, reason),
+		0);
 	cr_assert_eq(stats_open(&stats, merge_info(merge), HORIZON), 0);
 	while (merge_next(merge, &batch) > 0)
 		cr_assert_eq(stats_put(stats, &batch), 0);

@@ -59,6 +59,7 @@ uint8_t *image_payload(const struct image *image, const struct span *span);
 
 void content_read(struct content *content, int fd); /* takes the fd */
 void content_read_image(struct content *content, const struct image *image);
+void content_read_twice(struct content *content, int fd);             /* the second time counts */
 bool content_equal(const struct content *a, const struct content *b); /* the batches */
 void content_release(struct content *content);
 

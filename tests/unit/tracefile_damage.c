@@ -273,3 +273,41 @@ Test(damage, foreign_blocks)
 	image_release(&image);
 	image_release(&other);
 }
+
+static int image_to_pipe(const struct image *image)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_lt(image->size, 65536);
+	cr_assert_eq(write(ends[1], image->bytes, image->size), (ssize_t)image->size);
+	close(ends[1]);
+	return ends[0];
+}
+
+/* A file and a pipe, whole and with a wrong byte anywhere. */
+Test(damage, read_twice_as_once)
+{
+	struct content once, twice;
+	struct image image;
+
+	image_small(&image);
+	for (size_t at = 0; at <= image.size; at += 13) {
+		if (at)
+			image.bytes[at - 1] ^= 1;
+		content_read_image(&once, &image);
+		for (int piped = 0; piped < 2; piped++) {
+			content_read_twice(&twice,
+					   piped ? image_to_pipe(&image) : image_to_fd(&image));
+			cr_assert(content_equal(&once, &twice), "byte %zu", at);
+			cr_assert_eq(once.damaged, twice.damaged, "byte %zu", at);
+			cr_assert_eq(once.missing, twice.missing, "byte %zu", at);
+			cr_assert_eq(once.lines, twice.lines, "byte %zu", at);
+			content_release(&twice);
+		}
+		content_release(&once);
+		if (at)
+			image.bytes[at - 1] ^= 1;
+	}
+	image_release(&image);
+}

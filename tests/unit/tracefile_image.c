@@ -184,7 +184,7 @@ static void content_add(struct content *content, const struct batch *batch)
 	content->nwords += words;
 }
 
-void content_read(struct content *content, int fd)
+static void read_content(struct content *content, int fd, bool twice)
 {
 	struct reader *reader;
 	struct batch batch;
@@ -193,12 +193,28 @@ void content_read(struct content *content, int fd)
 	content->opened = reader_open(&reader, fd, "x", content_log, content);
 	if (content->opened)
 		return;
+	if (twice) {
+		cr_assert_eq(reader_mark(reader), 0);
+		while (reader_next(reader, &batch) > 0)
+			;
+		cr_assert_eq(reader_rewind(reader), 0);
+	}
 	content->ndomains = reader_info(reader)->ndomains;
 	content->nprobes = reader_info(reader)->nprobes;
 	while ((content->ended = reader_next(reader, &batch)) > 0)
 		content_add(content, &batch);
 	content->damaged = reader_damaged(reader);
 	reader_close(reader);
+}
+
+void content_read(struct content *content, int fd)
+{
+	read_content(content, fd, false);
+}
+
+void content_read_twice(struct content *content, int fd)
+{
+	read_content(content, fd, true);
 }
 
 void content_read_image(struct content *content, const struct image *image)

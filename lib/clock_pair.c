@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <math.h>
+
+#include "array.h"
+#include "clock_pair.h"
+
+#define HALF_MAX_NS (8 * CLOCK_STEP_NS) /* half a window at most */
+#define FEW         20                  /* points of either side */
+#define TRIM_MIN    3                   /* points that a window may lose */
+#define TRIM_PART   100                 /* or one in so many */
+#define CHUNK       32                  /* points that are looked at for plausibility */
+#define LEAST       8                   /* delays of each direction that show the scatter */
+#define NEIGHBOURS  3                   /* windows to each side that may bound a place best */
+
+enum {
+	KEPT,
+	REJECTED,
+	ON_TRIAL
+};
+
+/* A part of the points of a pair, all of one era. */
+struct run {
+	struct clock_pair *pair;
+	struct clock_point *points;
+	size_t count;
+};
+
+static double wander(double distance)
+{
+	return CLOCK_WANDER / 2 * distance * distance;
+}
+
+static double square(double value)
+{
+	return value * value;
+}
+
+static double window_at(const struct clock_window *window, int64_t x)
+{
+	return window->margin.line.at_zero +
+	       window->margin.line.slope * (double)time_since(x, window->center);
+}
+
+/* The hulls of the points that are kept. 0 or -ENOMEM. */
+static int build_hulls(const struct run *run, struct clock_window *window, size_t first, size_t end)
+{
+	int err = 0;
+
+	hulls_clear(&window->hulls);
+	for (size_t i = first; i < end && !err; i++) {
+		const struct clock_point *point = &run->points[i];
+		struct vertex vertex = {.x = (double)(point->x - window->center), .point = i};
+		double slack = point->doubt_ns + wander(vertex.x);
+
+		if (point->rejected)
+			continue;
+		vertex.y = (double)(point->y - run->pair->base);
+		vertex.y += point->side == SIDE_ABOVE ? slack : -slack;
+		err = hulls_add(&window->hulls, point->side, &vertex);
+	}
+	return err;
+}
+
+/* 1: the points say where the line is, or that there is none; 0; -ENOMEM. */
+static int fit_window(const struct run *run, struct clock_window *window, size_t first, size_t end)
+{
+	int err = build_hulls(run, window, first, end);
+
+	return err ? err : margin_fit(&window->hulls, &window->margin);
+}
+
+/* Of the points that the line is stuck between the one without which it has most room; or `end`. */
+static int find_culprit(const struct run *run, struct clock_window *window, size_t first,
+			size_t end, size_t *culprit)
+{
+	const struct margin stuck = window->margin;
+	double most = -INFINITY;
+
+	*culprit = end;
+	for (size_t i = 0; i < sizeof(stuck.support) / sizeof(stuck.support[0]); i++) {
+		struct clock_point *point = &run->points[stuck.support[i]];
+		int fits;
+
+		point->rejected = ON_TRIAL;
+		fits = fit_window(run, window, first, end);
+		point->rejected = KEPT;
+		if (fits < 0)
+			return fits;
+		if (fits && window->margin.margin > most) {
+			most = window->margin.margin;
+			*culprit = stuck.support[i];
+		}
+	}
+	return 0;
+}
+
+/* Ends the trial of points: all of them are rejected, or none. */
+static void pass_sentence(const struct run *run, size_t first, size_t end, int sentence)
+{
+	for (size_t i = first; i < end; i++) {
+		if (run->points[i].rejected != ON_TRIAL)
+			continue;
+		run->points[i].rejected = sentence;
+		run->pair->rejected += sentence == REJECTED;
+	}
+}
+
+/* 1: there is a line, perhaps with points rejected; 0: there is none or it is open; -ENOMEM. */
+static int solve_window(const struct run *run, struct clock_window *window, size_t first,
+			size_t end)
+{
+	size_t budget = TRIM_MIN + (end - first) / TRIM_PART, culprit;
+	int fits = fit_window(run, window, first, end);
+
+	while (fits > 0 && window->margin.margin < 0) {
+		fits = budget-- ? find_culprit(run, window, first, end, &culprit) : 1;
+		if (fits || culprit == end) {
+			pass_sentence(run, first, end, KEPT);
+			run->pair->left_out++;
+			return fits < 0 ? fits : 0;
+		}
+		run->points[culprit].rejected = ON_TRIAL;
+		fits = fit_window(run, window, first, end);
+	}
+	pass_sentence(run, first, end, REJECTED);
+	return fits;
+}
+
+/*
+ * The least delay of some packets is above the least possible one by about as much as the least delays
+ * differ: that of either direction is an error of half as much.
+ */
+static double measure_scatter(const struct run *run, const struct clock_window *window,
+			      size_t first, size_t end)
+{
+	double least[SIDES][LEAST], sum = 0;
+
+	for (size_t i = 0; i < SIDES * LEAST; i++)
+		least[i / LEAST][i % LEAST] = INFINITY;
+	for (size_t i = first; i < end; i++) {
+		const struct clock_point *point = &run->points[i];
+		double *delays = least[point->side];
+		double delay =
+			fabs((double)(point->y - run->pair->base) - window_at(window, point->x));
+		size_t at;
+
+		if (point->rejected || delay >= delays[LEAST - 1])
+			continue;
+		for (at = LEAST - 1; at && delays[at - 1] > delay; at--)
+			delays[at] = delays[at - 1];
+		delays[at] = delay;
+	}
+	for (size_t side = 0; side < SIDES; side++) {
+		size_t last = LEAST - 1;
+
+		while (last && !isfinite(least[side][last]))
+			last--;
+		sum += last ? square((least[side][last] - least[side][0]) / (double)last)
+			    : square(window->margin.margin);
+	}
+	return sqrt(sum) / 2;
+}
+
+static int add_window(const struct run *run, size_t first, size_t end)
+{
+	struct clock_pair *pair = run->pair;
+	struct clock_window window = {
+		.first = run->points[first].x,
+		.last = run->points[end - 1].x,
+		.era = run->points[first].era,
+	};
+	int solved;
+
+	window.center = window.first + (window.last - window.first) / 2;
+	solved = solve_window(run, &window, first, end);
+	if (solved > 0)
+		window.scatter_ns = measure_scatter(run, &window, first, end);
+	if (solved > 0 &&
+	    array_reserve(&pair->windows, &pair->room, pair->count + 1, sizeof(*pair->windows)))
+		solved = -ENOMEM;
+	if (solved > 0)
+		pair->windows[pair->count++] = window;
+	else
+		hulls_release(&window.hulls);
+	return solved;
+}
+
+/* The first point at x or later. */
+static size_t find_point(const struct run *run, int64_t x)
+{
+	size_t first = 0, end = run->count;
+
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (run->points[middle].x < x)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+static bool has_few(const struct run *run, size_t first, size_t end)
+{
+	size_t counts[SIDES] = {0};
+
+	for (size_t i = first; i < end; i++) {
+		counts[run->points[i].side]++;
+		if (counts[SIDE_BELOW] >= FEW && counts[SIDE_ABOVE] >= FEW)
+			return false;
+	}
+	return true;
+}
+
+/* One window around x, and two halves of it if that does not work out. */
+static int fit_around(const struct run *run, int64_t x, size_t *before_first, size_t *before_end)
+{
+	int64_t half = CLOCK_STEP_NS;
+	size_t first, end, left_out = run->pair->left_out;
+	int solved;
+
+	do {
+		first = find_point(run, x - half);
+		end = find_point(run, x + half);
+	} while (has_few(run, first, end) && (half *= 2) <= HALF_MAX_NS);
+	if (first == end || (first == *before_first && end == *before_end))
+		return 0;
+	*before_first = first;
+	*before_end = end;
+	solved = add_window(run, first, end);
+	if (!solved && run->pair->left_out > left_out) {
+		size_t middle = find_point(run, x);
+
+		run->pair->left_out = left_out;
+		if (middle > first)
+			solved = add_window(run, first, middle);
+		if (solved >= 0 && middle < end)
+			solved = add_window(run, middle, end);
+	}
+	return solved < 0 ? solved : 0;
+}
+
+static int fit_run(const struct run *run)
+{
+	size_t first = SIZE_MAX, end = SIZE_MAX, next = 0;
+	int64_t x;
+	int err = 0;
+
+	if (!run->count)
+		return 0;
+	x = run->points[0].x;
+	while (next < run->count && !err) {
+		if (run->points[next].x - x > CLOCK_STEP_NS)
+			x = run->points[next].x;
+		x += CLOCK_STEP_NS;
+		err = fit_around(run, x, &first, &end);
+		next = find_point(run, x);
+		/* The last window reaches to the end. */
+		if (next < run->count && run->points[run->count - 1].x < x + CLOCK_STEP_NS)
+			break;
+	}
+	return err;
+}
+
+static void window_interval(const struct clock_window *window, int64_t x, double *low, double *high)
+{
+	double distance = (double)time_since(x, window->center);
+
+	margin_interval(&window->hulls, &window->margin, distance, low, high);
+	*low -= wander(distance);
+	*high += wander(distance);
+}
+
+/* Is there a difference that both windows allow half-way between them? */
+static bool agree(const struct clock_window *a, const struct clock_window *b)
+{
+	int64_t x = a->center + (b->center - a->center) / 2;
+	double low[2], high[2];
+
+	window_interval(a, x, &low[0], &high[0]);
+	window_interval(b, x, &low[1], &high[1]);
+	return low[0] <= high[1] && low[1] <= high[0];
+}
+
+/* Begins an era at each step. Windows without one between them disagree by what they are wrong, too. */
+static void compare_windows(struct clock_pair *pair)
+{
+	uint32_t era = 0, before_era = pair->windows[0].era;
+	double sum = 0, differences = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < pair->count; i++) {
+		struct clock_window *window = &pair->windows[i];
+		const struct clock_window *before = &pair->windows[i ? i - 1 : 0];
+		bool stepped = window->era != before_era || !agree(before, window);
+		int64_t middle = before->center + (window->center - before->center) / 2;
+
+		before_era = window->era;
+		era += stepped;
+		window->era = era;
+		sum += square(window->scatter_ns);
+		if (!i || stepped)
+			continue;
+		differences += square(window_at(window, middle) - window_at(before, middle));
+		count++;
+	}
+	sum /= (double)pair->count;
+	pair->scatter_ns = sqrt(sum + (count ? differences / (double)count : 0));
+}
+
+static int compare_centers(const void *left, const void *right)
+{
+	const struct clock_window *a = left, *b = right;
+
+	return (a->center > b->center) - (a->center < b->center);
+}
+
+int clock_pair_fit(struct clock_pair *pair, struct clock_point *points, size_t count)
+{
+	struct run run = {.pair = pair};
+	int err = 0;
+
+	pair->base = points[count / 2].y;
+	for (size_t i = 0; i < count && !err; i += run.count) {
+		run.points = &points[i];
+		for (run.count = 0; i + run.count < count; run.count++)
+			if (run.points[run.count].era != run.points[0].era)
+				break;
+		err = fit_run(&run);
+	}
+	for (size_t i = 0; i < count; i++)
+		pair->points[points[i].side]++;
+	if (err || !pair->count)
+		return err;
+	qsort(pair->windows, pair->count, sizeof(*pair->windows), compare_centers);
+	compare_windows(pair);
+	return 0;
+}
+
+int clock_plausible(struct clock_point *points, size_t count)
+{
+	struct clock_pair pair = {.base = count ? points[0].y : 0};
+	struct clock_window window = {0};
+	size_t fit = 0, misfit = 0;
+	int fits = 0;
+
+	for (size_t i = 0; i < count && fits >= 0; i += CHUNK) {
+		const struct run run = {&pair, points, count};
+		size_t end = count - i < CHUNK ? count : i + CHUNK;
+
+		window.center = points[i].x;
+		fits = fit_window(&run, &window, i, end);
+		fit += fits > 0 && window.margin.margin >= 0;
+		misfit += fits > 0 && window.margin.margin < 0;
+	}
+	hulls_release(&window.hulls);
+	return fits < 0 ? fits : misfit <= fit;
+}
+
+/* The last window whose center is not behind x, or the first one. */
+static size_t find_window(const struct clock_pair *pair, int64_t x)
+{
+	size_t first = 0, end = pair->count;
+
+	while (end - first > 1) {
+		size_t middle = first + (end - first) / 2;
+
+		if (pair->windows[middle].center <= x)
+			first = middle;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+bool clock_pair_step(const struct clock_pair *pair, size_t at, int64_t *from, int64_t *to)
+{
+	const struct clock_window *a = &pair->windows[at], *b = a + 1;
+
+	if (at + 1 >= pair->count || a->era == b->era)
+		return false;
+	*from = a->last < b->first ? a->last : b->first;
+	*to = a->last < b->first ? b->first : a->last;
+	if (*from < a->center)
+		*from = a->center;
+	if (*to > b->center)
+		*to = b->center;
+	return true;
+}
+
+double clock_pair_at(const struct clock_pair *pair, int64_t x)
+{
+	size_t at = find_window(pair, x);
+	const struct clock_window *window = &pair->windows[at], *next = window + 1;
+	int64_t from, to;
+
+	if (at + 1 == pair->count || x < window->center)
+		return window_at(window, x);
+	if (clock_pair_step(pair, at, &from, &to))
+		return window_at(x < from + (to - from) / 2 ? window : next, x);
+	return window->margin.line.at_zero +
+	       (next->margin.line.at_zero - window->margin.line.at_zero) *
+		       (double)time_since(x, window->center) /
+		       (double)(next->center - window->center);
+}
+
+/* What the two windows around a step allow, from the lower one to the higher one. */
+static struct clock_bounds bounds_of_step(const struct clock_pair *pair, size_t at,
+					  const int64_t x[2])
+{
+	struct clock_bounds bounds;
+
+	for (size_t i = 0; i < 2; i++) {
+		double low, high;
+
+		window_interval(&pair->windows[at], x[i], &bounds.low[i], &bounds.high[i]);
+		window_interval(&pair->windows[at + 1], x[i], &low, &high);
+		bounds.low[i] = fmin(bounds.low[i], low);
+		bounds.high[i] = fmax(bounds.high[i], high);
+	}
+	return bounds;
+}
+
+/* One window's interval is convex, so that what it allows at both ends bounds all between. */
+static struct clock_bounds bounds_of_era(const struct clock_pair *pair, size_t at,
+					 const int64_t x[2])
+{
+	size_t first = at > NEIGHBOURS ? at - NEIGHBOURS : 0;
+	struct clock_bounds bounds = {{-INFINITY, -INFINITY}, {INFINITY, INFINITY}};
+
+	for (size_t i = first; i < pair->count && i <= at + NEIGHBOURS; i++) {
+		double low[2], high[2];
+
+		if (pair->windows[i].era != pair->windows[at].era)
+			continue;
+		for (size_t end = 0; end < 2; end++)
+			window_interval(&pair->windows[i], x[end], &low[end], &high[end]);
+		if (low[0] + low[1] > bounds.low[0] + bounds.low[1])
+			memcpy(bounds.low, low, sizeof(low));
+		if (high[0] + high[1] < bounds.high[0] + bounds.high[1])
+			memcpy(bounds.high, high, sizeof(high));
+	}
+	/* Windows from far away need not agree here: the nearest one does with itself. */
+	if (bounds.low[0] > bounds.high[0] || bounds.low[1] > bounds.high[1])
+		for (size_t end = 0; end < 2; end++)
+			window_interval(&pair->windows[at], x[end], &bounds.low[end],
+					&bounds.high[end]);
+	return bounds;
+}
+
+struct clock_bounds clock_pair_bounds(const struct clock_pair *pair, int64_t from, int64_t to)
+{
+	const int64_t x[2] = {from, to};
+	int64_t middle = time_plus(from, time_since(to, from) / 2), step_from, step_to;
+	size_t at = find_window(pair, middle);
+
+	if (clock_pair_step(pair, at, &step_from, &step_to)) {
+		if (middle >= step_from && middle <= step_to)
+			return bounds_of_step(pair, at, x);
+		at += middle > step_to;
+	}
+	return bounds_of_era(pair, at, x);
+}
+
+double clock_pair_away(const struct clock_pair *pair, int64_t x)
+{
+	size_t at = find_window(pair, x);
+	const struct clock_window *window = &pair->windows[at];
+	double away =
+		fmax((double)time_since(window->first, x), (double)time_since(x, window->last));
+
+	if (at + 1 < pair->count)
+		away = fmin(away, fmax((double)time_since(window[1].first, x),
+				       (double)time_since(x, window[1].last)));
+	return fmax(away, 0);
+}
+
+void clock_pair_release(struct clock_pair *pair)
+{
+	for (size_t i = 0; i < pair->count; i++)
+		hulls_release(&pair->windows[i].hulls);
+	free(pair->windows);
+	*pair = (struct clock_pair){0};
+}

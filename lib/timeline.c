@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdbool.h>
+
+#include "array.h"
+#include "timeline.h"
+
+static int64_t saturate(__int128 value)
+{
+	return value > INT64_MAX ? INT64_MAX : value < INT64_MIN ? INT64_MIN : (int64_t)value;
+}
+
+static __int128 mapped(const struct timeline_piece *piece)
+{
+	return (__int128)piece->from_ns + piece->shift_ns;
+}
+
+/* Rounded down, so that what comes before the next knot is not later than it. */
+static int64_t slope_between(const struct timeline_piece *a, const struct timeline_piece *b)
+{
+	__int128 run = (__int128)b->from_ns - a->from_ns;
+	__int128 rise = (__int128)b->shift_ns - a->shift_ns;
+
+	if (rise >= run)
+		return TIMELINE_ONE;
+	return (rise * TIMELINE_ONE - (rise < 0 ? run - 1 : 0)) / run;
+}
+
+int timeline_add(struct timeline *timeline, uint64_t time_ns, uint64_t to_ns)
+{
+	struct timeline_piece piece = {.from_ns = time_ns,
+				       .shift_ns = saturate((__int128)to_ns - time_ns)};
+	struct timeline_piece *last;
+
+	if (array_reserve(&timeline->pieces, &timeline->room, timeline->count + 1,
+			  sizeof(*timeline->pieces)))
+		return -ENOMEM;
+	if (timeline->count) {
+		last = &timeline->pieces[timeline->count - 1];
+		if (mapped(&piece) < mapped(last))
+			piece.shift_ns = saturate(mapped(last) - time_ns);
+		last->slope = slope_between(last, &piece);
+		piece.slope = last->slope;
+	}
+	timeline->pieces[timeline->count++] = piece;
+	return 0;
+}
+
+void timeline_shift(struct timeline *timeline, int64_t shift_ns)
+{
+	for (size_t i = 0; i < timeline->count; i++) {
+		struct timeline_piece *piece = &timeline->pieces[i];
+
+		piece->shift_ns = saturate((__int128)piece->shift_ns + shift_ns);
+	}
+}
+
+int timeline_set(struct timeline *timeline, uint64_t time_ns, int64_t shift_ns, double slope)
+{
+	timeline->count = 0;
+	if (array_reserve(&timeline->pieces, &timeline->room, 1, sizeof(*timeline->pieces)))
+		return -ENOMEM;
+	timeline->pieces[timeline->count++] = (struct timeline_piece){
+		.from_ns = time_ns,
+		.shift_ns = shift_ns,
+		.slope = (int64_t)(slope * (double)TIMELINE_ONE),
+	};
+	return 0;
+}
+
+int timeline_copy(struct timeline *to, const struct timeline *from)
+{
+	if (!from->count)
+		return 0;
+	if (array_reserve(&to->pieces, &to->room, from->count, sizeof(*to->pieces)))
+		return -ENOMEM;
+	memcpy(to->pieces, from->pieces, from->count * sizeof(*to->pieces));
+	to->count = from->count;
+	return 0;
+}
+
+static bool holds(const struct timeline *timeline, size_t piece, uint64_t time_ns)
+{
+	return (!piece || timeline->pieces[piece].from_ns <= time_ns) &&
+	       (piece + 1 == timeline->count || time_ns < timeline->pieces[piece + 1].from_ns);
+}
+
+size_t timeline_find(const struct timeline *timeline, size_t near, uint64_t time_ns)
+{
+	size_t first = 0, end = timeline->count;
+
+	for (size_t i = near; i < timeline->count && i < near + 2; i++)
+		if (holds(timeline, i, time_ns))
+			return i;
+	while (end - first > 1) {
+		size_t middle = first + (end - first) / 2;
+
+		if (timeline->pieces[middle].from_ns <= time_ns)
+			first = middle;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+void timeline_release(struct timeline *timeline)
+{
+	free(timeline->pieces);
+	*timeline = (struct timeline){0};
+}

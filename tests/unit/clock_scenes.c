@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Clocks of known truth: bench-clock has the exact numbers, this what must never happen. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "clock_scene.h"
+
+#define SEEDS     2
+#define SECONDS   20  /* of longer scenes so much is enough */
+#define TOLERANCE 1.5 /* of the target, with so few seeds */
+#define PATH                                                            \
+	{                                                               \
+		.base = 10, .rate = 500, .queue = 10, .queue_odds = 0.5 \
+	}
+
+static double p99(const struct scene_result *result)
+{
+	return result->errors[result->count * 99 / 100];
+}
+
+Test(clock_scenes, errors_are_small_and_bounds_hold)
+{
+	for (const struct scene *row = scenes; row->name; row++) {
+		struct scene scene = *row;
+
+		if (scene.seconds > SECONDS)
+			scene.seconds = SECONDS;
+		for (int seed = 1; seed <= SEEDS; seed++) {
+			struct scene_result result;
+
+			scene_run(&scene, seed, &result);
+			cr_assert_eq(result.missed, 0, "%s", scene.name);
+			cr_assert_eq(result.unbounded, 0, "%s", scene.name);
+			cr_assert_eq(result.not_fitted, 0, "%s", scene.name);
+			cr_assert_eq(result.count, (scene.hosts - 1) * SCENE_TICKS);
+			if (scene.target > 0)
+				cr_assert_leq(p99(&result), scene.target * TOLERANCE, "%s: %g us",
+					      scene.name, p99(&result));
+			scene_result_release(&result);
+		}
+	}
+}
+
+/* What a scene that goes wrong looks like: as many hosts not bounded and not fitted by packets, none
+ * out of bounds, and a line in the log. */
+static const struct {
+	struct scene scene;
+	size_t unbounded;
+	size_t not_fitted;
+	double error; /* largest at the 99th percentile, in us */
+	const char *line;
+} odd[] = {
+	{{"one way", 10, 2, PATH}, 1, 1, 1e9, "'h0' and 'h1' went one way only"},
+	{{"no anchors", 10, 2, PATH, PATH, .unanchored = true}, 1, 0, 1000, "'h1': "},
+	{{"two groups", 10, 4, PATH, PATH, .apart = true},
+	 2,
+	 2,
+	 2000,
+	 "'h3': packets connect it with 'h2', but not with 'h0'"},
+	{{"a step", 20, 2, PATH, PATH, .step_us = 500}, 0, 0, 500, "'h0' and 'h1' show 1 step"},
+	{{"a step back", 20, 2, PATH, PATH, .step_us = -500},
+	 0,
+	 0,
+	 500,
+	 "'h0' and 'h1' show 1 step"},
+	{{"asleep", 60, 2, PATH, PATH, .sleep_s = 20}, 0, 0, 2e7, "'h0' and 'h1' show 1 step"},
+	{{"a path that lies", 10, 4, PATH, PATH, .mesh = 1, .liar_us = 300},
+	 0,
+	 0,
+	 1,
+	 "'h1' and 'h2' contradict those of other domains by"},
+	{{"too few packets", 10, 2, {.base = 10, .rate = -1}, {.base = 10, .rate = -1}},
+	 1,
+	 1,
+	 1e9,
+	 "'h0' and 'h1' are too few"},
+};
+
+Test(clock_scenes, what_goes_wrong_is_said)
+{
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		const char *name = odd[i].scene.name;
+		struct scene_result result;
+
+		scene_run(&odd[i].scene, 1, &result);
+		cr_assert_eq(result.missed, 0, "%s: %zu missed", name, result.missed);
+		cr_assert_eq(result.unbounded, odd[i].unbounded, "%s", name);
+		cr_assert_eq(result.not_fitted, odd[i].not_fitted, "%s", name);
+		cr_assert_leq(p99(&result), odd[i].error, "%s: %g us", name, p99(&result));
+		cr_assert(strstr(result.log, odd[i].line), "%s: '%s'", name, result.log);
+		scene_result_release(&result);
+	}
+}
