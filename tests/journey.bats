@@ -182,7 +182,7 @@ capture() {
 @test "filters keep what tcpdump keeps" {
 	filters=(icmp 'udp dst port 5001' 'host 10.0.0.2 and not udp' 'ip6 and src fd00::1'
 		'greater 150' 'udp[8:4] < 100' 'ip[8] = 64 and not tcp' 'udp[107] >= 0 and udp[8:4] & 3 = 1'
-		'udp and not udp[104:4] > 0x6e6e6e6e' 'icmp[icmp[0] & 8] & 1 = 1')
+		'udp and not udp[104:4] > 0x6e6e6e6e' 'icmp[(icmp[0] & 8) >> 3] = 0')
 	capture filter "$NET_H1"
 	for i in "${!filters[@]}"; do
 		record_start "filter$i" "$NET_H1" -i eth0 "${filters[i]}"
