@@ -14,7 +14,7 @@ struct drain {
 	struct tracer *tracer;
 	struct order *order;
 	uint32_t ring_slots;
-	drain_flow_fn add_flow;
+	drain_announced_fn announced;
 	void *context;
 	uint64_t run_ns;      /* of the last run */
 	uint64_t interval_ns; /* between the last two */
@@ -23,7 +23,7 @@ struct drain {
 };
 
 int drain_open(struct drain **drain, struct tracer *tracer, uint32_t ring_slots,
-	       drain_flow_fn add_flow, void *context)
+	       drain_announced_fn announced, void *context)
 {
 	unsigned int cpus = tracer_cpus(tracer);
 	struct drain *self = calloc(1, sizeof(*self) + cpus * sizeof(struct cpu));
@@ -35,7 +35,7 @@ int drain_open(struct drain **drain, struct tracer *tracer, uint32_t ring_slots,
 	}
 	self->tracer = tracer;
 	self->ring_slots = ring_slots;
-	self->add_flow = add_flow;
+	self->announced = announced;
 	self->context = context;
 	*drain = self;
 	return 0;
@@ -64,8 +64,8 @@ static int drain_cpu(struct drain *drain, unsigned int number, uint64_t now_ns, 
 		slot = tracer_next(drain->tracer, number);
 		if (!slot)
 			break;
-		if (slot->kind == VNT_SLOT_FLOW)
-			err = drain->add_flow(drain->context, slot);
+		if (slot->kind != VNT_SLOT_EVENT)
+			err = drain->announced(drain->context, slot);
 		else if (slot->event.time_ns >= from_ns)
 			err = order_add(drain->order, number, &slot->event);
 	}

@@ -7,15 +7,15 @@
 
 struct drain;
 
-/* Takes a flow that a CPU has not announced lately; 0 or -errno. */
-typedef int (*drain_flow_fn)(void *context, const struct vnt_slot *slot);
+/* Takes a flow or a tunnel that a CPU has not announced lately; 0 or -errno. */
+typedef int (*drain_announced_fn)(void *context, const struct vnt_slot *slot);
 
 int drain_open(struct drain **drain, struct tracer *tracer, uint32_t ring_slots,
-	       drain_flow_fn add_flow, void *context); /* 0 or -ENOMEM */
+	       drain_announced_fn announced, void *context); /* 0 or -ENOMEM */
 
 /* Empties the rings, but for events before `from_ns`, which are not wanted. `now_ns` is the time just
  * before the call. Nothing that is older than *watermark_ns can come any more. 0, -ENOMEM, or what
- * `add_flow` returned. */
+ * `announced` returned. */
 int drain_run(struct drain *drain, uint64_t now_ns, uint64_t from_ns, uint64_t *watermark_ns);
 
 /* Moves up to `max` events with time_ns < until_ns to `out`, oldest first; returns how many. */

@@ -104,14 +104,18 @@ static size_t find_marker(const struct bpf_insn *insns, size_t count)
 	return i;
 }
 
+static bool is_call(const struct bpf_insn *insn)
+{
+	return insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_CALL;
+}
+
 /* The call of the subprogram that starts at `start`, or `count`. */
 static size_t find_call(const struct bpf_insn *insns, size_t count, size_t start)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_CALL &&
-		    i + 1 + insns[i].imm == start)
+		if (is_call(&insns[i]) && i + 1 + insns[i].imm == start)
 			break;
 	return i;
 }
@@ -130,18 +134,109 @@ static struct bpf_insn jump(size_t from, size_t to)
 	return (struct bpf_insn){.code = BPF_JMP | BPF_JA, .off = to - (from + 1)};
 }
 
+/* A program as libbpf lays it out: itself, then the subprograms it calls, of which the filter is one.
+ * None of them calls another. */
+struct layout {
+	const struct bpf_insn *insns;
+	size_t count;
+	size_t call;  /* of the filter */
+	size_t start; /* of the filter, from the marker on */
+	size_t end;
+	bool joins;   /* the filter becomes part of the program itself */
+	size_t place; /* where the translated filter goes: behind that, or where it is called */
+	size_t size;  /* of the translated filter */
+};
+
+static size_t end_of_program(const struct layout *layout)
+{
+	size_t end = layout->start;
+
+	for (size_t i = 0; i < end; i++)
+		if (is_call(&layout->insns[i]) && i + 1 + layout->insns[i].imm < end)
+			end = i + 1 + layout->insns[i].imm;
+	return end;
+}
+
+static int find_layout(const struct bpf_program *program, const struct filter *filter,
+		       struct layout *layout)
+{
+	layout->insns = bpf_program__insns(program);
+	layout->count = bpf_program__insn_cnt(program);
+	layout->start = find_marker(layout->insns, layout->count);
+	layout->call = find_call(layout->insns, layout->count, layout->start);
+	if (layout->start == layout->count || layout->call == layout->count)
+		return -ENOENT;
+	layout->end = layout->start + 1;
+	while (layout->insns[layout->end - 1].code != (BPF_JMP | BPF_EXIT))
+		layout->end++;
+	layout->joins = !uses_stack(filter);
+	layout->place = layout->joins ? end_of_program(layout) : layout->start;
+	layout->size = filter->count;
+	return 0;
+}
+
+/* Where the instruction is afterwards that was at `at`, outside the filter. */
+static size_t moved(const struct layout *layout, size_t at)
+{
+	if (at >= layout->end)
+		return at - layout->end + layout->start + layout->size;
+	return at >= layout->place && at < layout->start ? at + layout->size : at;
+}
+
+/*
+ * What describes the instructions, records that begin with the number of one, is in memory of libbpf,
+ * which passes it on to the kernel and has no other use for it. Returns how many are left.
+ */
+static size_t move_infos(const struct layout *layout, const void *infos, size_t count, size_t size)
+{
+	char *from = (char *)infos, *to = from;
+
+	for (size_t i = 0; i < count; i++, from += size) {
+		uint32_t at;
+
+		memcpy(&at, from, sizeof(at));
+		if (at >= layout->start + !layout->joins && at < layout->end)
+			continue; /* what is in a subprogram must be described from its start on */
+		memmove(to, from, size);
+		at = moved(layout, at);
+		memcpy(to, &at, sizeof(at));
+		to += size;
+	}
+	return (to - (char *)infos) / size;
+}
+
+/* They are all in the program itself, which has not moved. */
+static void move_calls(const struct layout *layout, struct bpf_insn *insns)
+{
+	size_t end = end_of_program(layout);
+
+	for (size_t i = 0; i < end; i++)
+		if (is_call(&insns[i]))
+			insns[i].imm = moved(layout, i + 1 + insns[i].imm) - (i + 1);
+}
+
 /*
  * Makes the filter part of the program that calls it: a call costs 6 ns where returns are guarded
  * against speculation. The filter changes no register that a call would not.
  */
-static void join_filter(struct bpf_insn *insns, size_t call, size_t start, size_t end,
-			struct bpf_prog_load_opts *opts)
+static void join_filter(const struct layout *layout, struct bpf_insn *insns)
 {
-	insns[call] = jump(call, start);
-	for (size_t i = start; i < end; i++)
+	insns[layout->call] = jump(layout->call, layout->place);
+	for (size_t i = layout->place; i < layout->place + layout->size; i++)
 		if (insns[i].code == (BPF_JMP | BPF_EXIT))
-			insns[i] = jump(i, call + 1);
-	opts->func_info_cnt = 1; /* of the subprograms of which one is left */
+			insns[i] = jump(i, layout->call + 1);
+}
+
+static void lay_out(const struct layout *layout, const struct filter *filter,
+		    struct bpf_insn *insns)
+{
+	for (size_t i = 0; i < layout->count; i++)
+		if (i < layout->start || i >= layout->end)
+			insns[moved(layout, i)] = layout->insns[i];
+	memcpy(insns + layout->place, filter->insns, filter->count * sizeof(*insns));
+	move_calls(layout, insns);
+	if (layout->joins)
+		join_filter(layout, insns);
 }
 
 /* Called by libbpf with the final instructions, all relocations done, just before they are loaded. */
@@ -149,24 +244,26 @@ static int insert_filter(struct bpf_program *program, struct bpf_prog_load_opts 
 {
 	const struct filter *filter = loading.options->filter ? loading.options->filter
 							      : &match_all;
-	size_t count = bpf_program__insn_cnt(program), start, call, end;
 	struct bpf_insn *insns;
-	int err;
+	struct layout layout;
+	size_t count;
+	int err = find_layout(program, filter, &layout);
 
 	(void)cookie;
-	start = find_marker(bpf_program__insns(program), count);
-	call = find_call(bpf_program__insns(program), count, start);
-	end = start + filter->count;
-	if (start == count || call == count || end > INT16_MAX)
-		return -ENOENT;
-	insns = calloc(end, sizeof(*insns));
+	if (err)
+		return err;
+	count = moved(&layout, layout.count);
+	if (count > INT16_MAX)
+		return -E2BIG;
+	insns = calloc(count, sizeof(*insns));
 	if (!insns)
 		return -ENOMEM;
-	memcpy(insns, bpf_program__insns(program), start * sizeof(*insns));
-	memcpy(insns + start, filter->insns, filter->count * sizeof(*insns));
-	if (!uses_stack(filter))
-		join_filter(insns, call, start, end, opts);
-	err = bpf_program__set_insns(program, insns, end);
+	lay_out(&layout, filter, insns);
+	opts->func_info_cnt =
+		move_infos(&layout, opts->func_info, opts->func_info_cnt, opts->func_info_rec_size);
+	opts->line_info_cnt =
+		move_infos(&layout, opts->line_info, opts->line_info_cnt, opts->line_info_rec_size);
+	err = bpf_program__set_insns(program, insns, count);
 	free(insns);
 	return err;
 }
@@ -217,6 +314,7 @@ static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *o
 	skeleton->rodata->count_stride = vnt_count_stride(options->nprobes);
 	skeleton->rodata->sampling = options->sampling;
 	skeleton->rodata->filter_reach = options->filter ? options->filter->reach : 0;
+	vnt_ports_set(&skeleton->rodata->ports, options->vxlan_ports, options->nvxlan_ports);
 	skeleton->rodata->device_multiplier = table->multiplier;
 	skeleton->rodata->device_shift = table->shift;
 	return 0;

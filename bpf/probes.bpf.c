@@ -17,9 +17,11 @@
 #include "kernel.h"
 #include "shared.h"
 #include "lib/devtable.h"
-#include "lib/packet.h"
 #include "lib/ring.h"
 #include "lib/sample.h"
+
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -28,6 +30,7 @@ const volatile __u32 count_stride = 1;              /* lib/layout.h */
 const volatile bool sampling = false;               /* what follows may be less than all */
 __u32 threshold = VNT_SAMPLE_ALL;                   /* lib/sample.h */
 const volatile __u32 filter_reach = VNT_HEADER_MAX; /* bytes that the filter may look at */
+const volatile struct vnt_ports ports = {0};        /* lib/tunnel.h */
 const volatile __u64 device_multiplier = 1;         /* lib/devtable.h */
 const volatile __u32 device_shift = 63;
 
@@ -64,7 +67,7 @@ struct {
 	__uint(max_entries, 1);
 } counts SEC(".maps");
 
-/* Direct-mapped, per CPU: the flows whose 5-tuple user space has been told. */
+/* Direct-mapped, per CPU: the flows and tunnels that user space has been told of, by their hash. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE); /* for lib/layout.h: else it does not start on a line */
@@ -119,15 +122,23 @@ static __always_inline void count_sampled(__u32 cpu, __u32 probe, __u32 length)
 	__sync_fetch_and_add(&count->sampled_bytes, length);
 }
 
+/* Where the hash of what user space was told lately is to be put, or NULL if it is there already. */
+static __always_inline __u64 *find_untold(__u32 cpu, __u64 hash)
+{
+	__u32 index = vnt_flow_index(cpu, hash);
+	__u64 *known = bpf_map_lookup_elem(&known_flows, &index);
+
+	return known && *known != hash ? known : NULL;
+}
+
 /* Tells user space the 5-tuple of a flow this CPU has not seen lately. */
 static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view,
 					  const struct vnt_packet *packet)
 {
-	__u32 index = vnt_flow_index(cpu, packet->flow);
-	__u64 *known = bpf_map_lookup_elem(&known_flows, &index), position;
+	__u64 *known = find_untold(cpu, packet->flow), position;
 	struct vnt_slot *slot;
 
-	if (!known || *known == packet->flow)
+	if (!known)
 		return;
 	slot = reserve(cpu, &position);
 	if (!slot)
@@ -140,7 +151,184 @@ static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view
 	*known = packet->flow;
 }
 
-static __always_inline void record(const struct vnt_view *view, __u16 probe)
+static __always_inline void announce_tunnel(__u32 cpu, __u64 hash, const struct vnt_tunnel *tunnel)
+{
+	__u64 *known = find_untold(cpu, hash), position;
+	struct vnt_slot *slot;
+
+	if (!known)
+		return;
+	slot = reserve(cpu, &position);
+	if (!slot)
+		return;
+	slot->kind = VNT_SLOT_TUNNEL;
+	slot->follow = 0;
+	slot->tunnel = *tunnel;
+	vnt_slot_publish(slot, position);
+	*known = hash;
+}
+
+static __always_inline void copy_words(struct vnt_view *view, int first,
+				       const struct rtnl_link_stats64 *memory)
+{
+	VNT_UNROLL
+	for (int i = first; i < first + VNT_HEADER_USUAL / 8; i++)
+		view->long_words[i] = memory->words[i];
+}
+
+static __always_inline void clear_words(struct vnt_view *view, int first)
+{
+	VNT_UNROLL
+	for (int i = first; i < VNT_HEADER_MAX / 8; i++)
+		view->long_words[i] = 0;
+}
+
+static __always_inline const struct rtnl_link_stats64 *any_memory(__u64 address)
+{
+	return bpf_rdonly_cast((const void *)address,
+			       bpf_core_type_id_kernel(struct rtnl_link_stats64));
+}
+
+/*
+ * Copies the header bytes: by plain loads where the kernel lets us call any memory one of its types
+ * (`direct`, Linux 6.2), a third cheaper than by the helper, and only as many as somebody will look
+ * at. May read on behind the packet: what follows the linear data in its allocation (struct
+ * skb_shared_info) is longer, and garbage is allowed. Returns what they look like (vnt_glance()).
+ */
+static __always_inline __u32 copy_header(struct vnt_view *view, __u64 network, bool direct)
+{
+	const struct rtnl_link_stats64 *memory;
+	__u32 glance;
+
+	if (!direct) {
+		if (bpf_probe_read_kernel(view->header, sizeof(view->header),
+					  (const void *)network))
+			view->available = 0;
+		return vnt_glance(view, &ports);
+	}
+	memory = any_memory(network);
+	copy_words(view, 0, memory);
+	if (LIKELY(vnt_is_plain(view, &ports)) && filter_reach <= VNT_HEADER_USUAL) {
+		clear_words(view, VNT_HEADER_USUAL / 8);
+		return 0;
+	}
+	glance = vnt_glance(view, &ports);
+	if (filter_reach > VNT_HEADER_USUAL || !(glance & VNT_GLANCE_SHORT))
+		copy_words(view, VNT_HEADER_USUAL / 8, memory);
+	else
+		clear_words(view, VNT_HEADER_USUAL / 8);
+	return glance;
+}
+
+/* The word of an Ethernet header that its type is in. */
+static __always_inline __u32 read_type(__u64 ethernet, bool direct)
+{
+	union {
+		__u64 long_word;
+		__u32 words[2];
+	} bytes = {0};
+
+	if (direct)
+		bytes.long_word = any_memory(ethernet)->words[1];
+	else
+		bpf_probe_read_kernel(&bytes, sizeof(bytes), (const void *)(ethernet + 8));
+	return vnt_ntohl(bytes.words[1]);
+}
+
+/* The outermost packet, and what was found behind its headers. */
+struct around {
+	__u64 network; /* address of its network header */
+	__u64 outer;   /* hash of the innermost tunnel, 0 if there is none */
+	__u32 ethertype;
+	__u32 length;
+	__u32 linear;
+	__u16 flags; /* of the event: VNT_PACKET_SHORT */
+	__u16 found; /* 0: it carries nothing, and all else here is garbage */
+};
+
+/* From the packet of the view, at `network`, to the one it carries, if it does. *glance is what the
+ * header of the view looks like. */
+static __always_inline bool enter(struct vnt_view *view, __u64 network, struct vnt_layer *layer,
+				  __u32 *glance, struct around *around, bool direct)
+{
+	if (!(*glance & VNT_GLANCE_INSIDE) || !vnt_find_carried(view, &ports, layer))
+		return false;
+	if (layer->ethertype == VNT_ETHERTYPE_ETHERNET) {
+		around->flags |= vnt_out_of_reach(view, layer->offset + VNT_ETHERNET_REACH);
+		if (view->linear < layer->offset + VNT_ETHERNET_REACH)
+			return false;
+		vnt_pass_ethernet(layer, read_type(network + layer->offset, direct));
+	}
+	vnt_enter(view, layer);
+	*glance = copy_header(view, network + layer->offset, direct);
+	if (vnt_is_sound(view))
+		return true;
+	around->flags |= vnt_out_of_reach(view, vnt_least(view->ethertype));
+	vnt_leave(view, layer);
+	copy_header(view, network, direct);
+	return false;
+}
+
+/* Makes the view that of the innermost packet, and tells user space of the tunnels, or not. */
+static __always_inline int unwrap(struct vnt_view *view, struct around *around, int announce,
+				  bool direct)
+{
+	__u64 network, outer = 0;
+	struct vnt_layer layer;
+	__u32 glance;
+
+	if (!view || !around)
+		return 0;
+	network = around->network;
+	around->flags = 0;
+	vnt_set_extent(view, around->ethertype, around->length, around->linear);
+	if (announce || vnt_is_tag(view->ethertype)) /* else it is there already */
+		copy_header(view, network, direct);
+	glance = VNT_GLANCE_INSIDE;
+	for (int i = 0; i < VNT_LAYERS_MAX; i++) {
+		if (!enter(view, network, &layer, &glance, around, direct))
+			break;
+		network += layer.offset;
+		layer.tunnel.outer = outer;
+		outer = vnt_tunnel_hash(&layer.tunnel);
+		if (announce)
+			announce_tunnel(bpf_get_smp_processor_id(), outer, &layer.tunnel);
+	}
+	around->outer = outer;
+	return 0;
+}
+
+/* Global, so that the verifier looks at them once, and not with all that their callers know. */
+__noinline int unwrap_direct(struct vnt_view *view, struct around *around, int announce)
+{
+	return unwrap(view, around, announce, true);
+}
+
+__noinline int unwrap_portable(struct vnt_view *view, struct around *around, int announce)
+{
+	return unwrap(view, around, announce, false);
+}
+
+static __always_inline void call_unwrap(struct vnt_view *view, struct around *around, int announce,
+					bool direct)
+{
+	if (direct)
+		unwrap_direct(view, around, announce);
+	else
+		unwrap_portable(view, around, announce);
+}
+
+static __always_inline void record_around(__u32 cpu, struct vnt_view *view, struct around *around,
+					  struct vnt_slot *slot, bool direct)
+{
+	slot->event.flags |= around->flags;
+	slot->event.outer = around->outer;
+	if (around->outer && find_untold(cpu, around->outer))
+		call_unwrap(view, around, true, direct);
+}
+
+static __always_inline void record(struct vnt_view *view, __u16 probe, struct around *around,
+				   bool direct)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct vnt_packet packet = {};
@@ -174,66 +362,61 @@ static __always_inline void record(const struct vnt_view *view, __u16 probe)
 	slot->event.cpu = cpu;
 	slot->event.flags = packet.flags;
 	slot->event.pad = 0;
+	slot->event.outer = 0;
+	if (UNLIKELY(around->found))
+		record_around(cpu, view, around, slot, direct);
 	vnt_slot_publish(slot, position);
 }
 
-static __always_inline void copy_words(struct vnt_view *view, int first,
-				       const struct rtnl_link_stats64 *memory)
-{
-	VNT_UNROLL
-	for (int i = first; i < first + VNT_HEADER_USUAL / 8; i++)
-		view->long_words[i] = memory->words[i];
-}
-
-static __always_inline void clear_words(struct vnt_view *view, int first)
-{
-	VNT_UNROLL
-	for (int i = first; i < VNT_HEADER_MAX / 8; i++)
-		view->long_words[i] = 0;
-}
-
 /*
- * Copies the header bytes: by plain loads where the kernel lets us call any memory one of its types
- * (`direct`, Linux 6.2), a third cheaper than by the helper, and only as many as somebody will look
- * at. May read on behind the packet: what follows the linear data in its allocation (struct
- * skb_shared_info) is longer, and garbage is allowed.
+ * Where the network header of a frame with VLAN tags is depends on who put them there: behind them, if
+ * it was the kernel on behalf of a device. Behind the Ethernet header they are always.
  */
-static __always_inline bool copy_header(struct vnt_view *view, const unsigned char *network,
-					bool direct)
+static __always_inline void go_back_to_tags(struct around *around, struct sk_buff *skb)
 {
-	const struct rtnl_link_stats64 *memory;
+	__u32 link_header = around->network - (__u64)skb->data;
+	__u32 back = link_header - VNT_ETHERNET_BYTES;
 
-	if (!direct)
-		return !bpf_probe_read_kernel(view->header, sizeof(view->header), network);
-	memory = bpf_rdonly_cast(network, bpf_core_type_id_kernel(struct rtnl_link_stats64));
-	copy_words(view, 0, memory);
-	if (filter_reach > VNT_HEADER_USUAL || !vnt_is_usual(view))
-		copy_words(view, VNT_HEADER_USUAL / 8, memory);
-	else
-		clear_words(view, VNT_HEADER_USUAL / 8);
-	return true;
+	if (!vnt_is_tag(around->ethertype) || link_header <= VNT_ETHERNET_BYTES)
+		return;
+	around->network -= back;
+	around->length += back;
+	around->linear += back;
+}
+
+static __always_inline void look_inside(struct sk_buff *skb, struct vnt_view *view,
+					struct around *around, __u64 network, bool direct)
+{
+	/* Nothing is to be kept at hand for this on the way of the packets that carry nothing. */
+	asm volatile("" : "+r"(skb) : "r"(view) : "memory");
+	around->found = 1;
+	around->flags = 0;
+	around->outer = 0;
+	around->network = network;
+	around->ethertype = view->ethertype;
+	around->length = view->length;
+	around->linear = view->linear;
+	go_back_to_tags(around, skb);
+	call_unwrap(view, around, false, direct);
 }
 
 /* `network` is the address of the network header, in the linear part of the buffer. */
-static __always_inline void observe(struct sk_buff *skb, __u16 probe, unsigned char *network,
+static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsigned char *network,
 				    bool direct)
 {
+	__u32 linear = skb->len - skb->data_len, link_header = network - skb->data;
+	struct around around;
 	struct vnt_view view;
-	__u32 link_header, linear, available;
 
-	link_header = network - skb->data;
-	linear = skb->len - skb->data_len;
 	if (link_header > linear) /* nobody said where the network header is */
 		link_header = linear;
-	available = linear - link_header;
-	view.available = available < VNT_HEADER_MAX ? available : VNT_HEADER_MAX;
-	view.length = skb->len - link_header;
-	view.ethertype = bpf_ntohs(skb->protocol);
-	view.pad = 0;
-	if (!copy_header(&view, network, direct))
-		view.available = 0;
+	vnt_set_extent(&view, bpf_ntohs(skb->protocol), skb->len - link_header,
+		       linear - link_header);
+	around.found = 0;
+	if (UNLIKELY(copy_header(&view, (__u64)network, direct) & VNT_GLANCE_INSIDE))
+		look_inside(skb, &view, &around, (__u64)network, direct);
 	if (filter(&view))
-		record(&view, probe);
+		record(&view, probe, &around, direct);
 }
 
 /* Most packets of a host are of no device that is traced: they end here. */

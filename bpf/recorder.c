@@ -15,12 +15,12 @@
 
 #define NS_PER_MS    1000000ull
 #define BLOCK_EVENTS 32768
-#define BLOCK_FLOWS  1024
+#define BLOCK_FLOWS  1024              /* and tunnels */
 #define TICK_NS      (25 * NS_PER_MS)  /* wake-ups disturb what is traced */
 #define SAMPLING_NS  (10 * NS_PER_MS)  /* ... but the tally's times are what rates come from */
 #define FLUSH_NS     (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
 #define HOUSEKEEP_NS (100 * NS_PER_MS) /* clock anchors, loss tally, cost */
-#define SEEN_FLOWS   65536             /* direct-mapped; a collision only repeats a row */
+#define SEEN         65536             /* direct-mapped; a collision only repeats a row */
 
 /* A sampling rate that comes into force once all older events are in the file. */
 struct change {
@@ -49,9 +49,11 @@ struct recorder {
 	uint32_t threshold; /* in force for the events that are taken now */
 	bool *ended;        /* per probe */
 	struct epoch_row *epochs;
-	uint64_t *seen_flows;
+	uint64_t *seen;
 	struct flow_row flows[BLOCK_FLOWS];
 	size_t nflows;
+	struct tunnel_row tunnels[BLOCK_FLOWS];
+	size_t ntunnels;
 	struct vnt_event *events;
 	size_t nevents;
 	uint64_t taken;   /* events, before the block they are in is written */
@@ -77,10 +79,13 @@ static int flush(struct recorder *recorder)
 	int err = put(recorder, BATCH_FLOWS, recorder->flows, recorder->nflows);
 
 	if (!err)
+		err = put(recorder, BATCH_TUNNELS, recorder->tunnels, recorder->ntunnels);
+	if (!err)
 		err = put(recorder, BATCH_EVENTS, recorder->events, recorder->nevents);
 	if (err)
 		discard(recorder, recorder->events, recorder->nevents);
 	recorder->nflows = 0;
+	recorder->ntunnels = 0;
 	recorder->nevents = 0;
 	return err;
 }
@@ -149,17 +154,40 @@ static int housekeep(struct recorder *recorder, uint64_t now_ns)
 	return err;
 }
 
-static int add_flow(void *context, const struct vnt_slot *slot)
+/* Whether it was met lately; now it was. */
+static bool seen_lately(struct recorder *recorder, uint64_t hash)
 {
-	struct recorder *recorder = context;
-	uint64_t *seen = &recorder->seen_flows[slot->flow_hash % SEEN_FLOWS];
+	uint64_t *seen = &recorder->seen[hash % SEEN];
+	bool known = *seen == hash;
 
-	if (*seen == slot->flow_hash)
+	*seen = hash;
+	return known;
+}
+
+static int add_flow(struct recorder *recorder, const struct vnt_slot *slot)
+{
+	if (seen_lately(recorder, slot->flow_hash))
 		return 0;
-	*seen = slot->flow_hash;
 	recorder->flows[recorder->nflows++] =
 		(struct flow_row){.hash = slot->flow_hash, .flow = slot->flow};
 	return recorder->nflows == BLOCK_FLOWS ? flush(recorder) : 0;
+}
+
+static int add_tunnel(struct recorder *recorder, const struct vnt_slot *slot)
+{
+	uint64_t hash = vnt_tunnel_hash(&slot->tunnel);
+
+	if (seen_lately(recorder, hash))
+		return 0;
+	recorder->tunnels[recorder->ntunnels++] =
+		(struct tunnel_row){.hash = hash, .tunnel = slot->tunnel};
+	return recorder->ntunnels == BLOCK_FLOWS ? flush(recorder) : 0;
+}
+
+/* Of what a drain finds in the rings, all but events. */
+static int announced(void *context, const struct vnt_slot *slot)
+{
+	return slot->kind == VNT_SLOT_FLOW ? add_flow(context, slot) : add_tunnel(context, slot);
 }
 
 /* Of new events in the block, those that the rate in force keeps; returns how many. */
@@ -380,11 +408,11 @@ static int allocate(struct recorder *recorder, const struct recorder_options *op
 {
 	recorder->ended = calloc(options->info->nprobes, sizeof(*recorder->ended));
 	recorder->epochs = calloc(options->info->nprobes, sizeof(*recorder->epochs));
-	recorder->seen_flows = calloc(SEEN_FLOWS, sizeof(*recorder->seen_flows));
+	recorder->seen = calloc(SEEN, sizeof(*recorder->seen));
 	recorder->events = calloc(BLOCK_EVENTS, sizeof(*recorder->events));
-	if (!recorder->ended || !recorder->epochs || !recorder->seen_flows || !recorder->events)
+	if (!recorder->ended || !recorder->epochs || !recorder->seen || !recorder->events)
 		return -ENOMEM;
-	return drain_open(&recorder->drain, recorder->tracer, options->tracer.ring_slots, add_flow,
+	return drain_open(&recorder->drain, recorder->tracer, options->tracer.ring_slots, announced,
 			  recorder);
 }
 
@@ -471,7 +499,7 @@ void recorder_close(struct recorder *recorder)
 	tally_release(&recorder->tally);
 	free(recorder->ended);
 	free(recorder->epochs);
-	free(recorder->seen_flows);
+	free(recorder->seen);
 	free(recorder->events);
 	free(recorder);
 }

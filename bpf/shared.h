@@ -4,6 +4,7 @@
 #define VNT_SHARED_H
 
 #include "lib/layout.h"
+#include "lib/tunnel.h"
 
 /* Immediate of the first instruction that the translated filter replaces. */
 #define VNT_FILTER_MARKER 0x564e5446

@@ -23,12 +23,14 @@ struct tracer_options {
 	const struct devtable_probe *probes; /* their places are their numbers in the events */
 	size_t nprobes;
 	const struct filter *filter; /* NULL: everything */
-	uint32_t ring_slots;         /* per CPU, a power of two */
-	bool portable;               /* use only what every supported kernel has */
-	bool unattached;             /* load the program for tc only, for BPF_PROG_TEST_RUN */
-	bool measure;                /* switch on the kernel's BPF run-time statistics */
-	bool sampling;               /* tracer_sample() may be used */
-	log_fn log; /* libbpf's messages and the verifier's, line by line; or NULL */
+	const uint16_t *vxlan_ports; /* as vnt_ports_set() takes them */
+	size_t nvxlan_ports;
+	uint32_t ring_slots; /* per CPU, a power of two */
+	bool portable;       /* use only what every supported kernel has */
+	bool unattached;     /* load the program for tc only, for BPF_PROG_TEST_RUN */
+	bool measure;        /* switch on the kernel's BPF run-time statistics */
+	bool sampling;       /* tracer_sample() may be used */
+	log_fn log;          /* libbpf's messages and the verifier's, line by line; or NULL */
 	void *log_context;
 };
 

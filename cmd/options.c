@@ -131,6 +131,19 @@ static bool set_percent(void *field, const char *text)
 	return true;
 }
 
+static bool add_port(void *field, const char *text)
+{
+	struct port_list *list = field;
+	uint64_t port;
+	char *end;
+
+	if (!parse_number(text, &port, &end) || *end || !port || port > UINT16_MAX ||
+	    list->count == PORT_LIST_MAX)
+		return false;
+	list->ports[list->count++] = port;
+	return true;
+}
+
 static const struct {
 	bool (*set)(void *field, const char *text);
 	const char *wanted;
@@ -142,6 +155,7 @@ static const struct {
 	[OPTION_SECONDS] = {set_seconds, "not a number of seconds greater than 0:"},
 	[OPTION_SIZE] = {set_size, "not a size (a number, with K, M or G):"},
 	[OPTION_RATE] = {set_rate, "not a rate like 1/100:"},
+	[OPTION_PORTS] = {add_port, "not a port, or one more than 8:"},
 	[OPTION_PERCENT] = {set_percent, "not a percentage greater than 0:"},
 };
 

@@ -16,6 +16,13 @@ struct string_list {
 	size_t count;
 };
 
+#define PORT_LIST_MAX 8
+
+struct port_list {
+	uint16_t ports[PORT_LIST_MAX];
+	size_t count;
+};
+
 enum option_type {
 	OPTION_FLAG,    /* bool */
 	OPTION_STRING,  /* const char * */
@@ -25,6 +32,7 @@ enum option_type {
 	OPTION_SIZE,    /* uint64_t bytes, from a number with suffix K, M, G */
 	OPTION_RATE,    /* uint64_t N, from 1/N; 1 to 2^32 */
 	OPTION_PERCENT, /* double, from a number greater than 0, at most 100 */
+	OPTION_PORTS,   /* struct port_list: may be given PORT_LIST_MAX times */
 };
 
 struct option_row {

@@ -29,6 +29,7 @@ struct record_config {
 	uint64_t buffer;
 	uint64_t sample; /* one packet in this many */
 	double max_overhead;
+	struct port_list vxlan_ports;
 	bool strict;
 	bool quiet;
 	bool verbose;
@@ -53,6 +54,8 @@ static const struct option_row rows[] = {
 	 "Keep one packet in N, the same ones in every domain"},
 	{"max-overhead", 260, "PCT", OPTION_PERCENT, FIELD(max_overhead),
 	 "Sample less while the programs take more than PCT percent of one CPU"},
+	{"vxlan-port", 261, "PORT", OPTION_PORTS, FIELD(vxlan_ports),
+	 "UDP port of VXLAN in place of 4789 and 8472 (may be repeated)"},
 	{"strict", 258, NULL, OPTION_FLAG, FIELD(strict),
 	 "Fail if anything asked for cannot be traced"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
@@ -282,6 +285,8 @@ static int run_targets(const struct record_config *config, struct targets *targe
 			   .nprobes = targets->nprobes,
 			   .filter = filter->insns ? filter : NULL,
 			   .ring_slots = ring_slots(config->buffer),
+			   .vxlan_ports = config->vxlan_ports.ports,
+			   .nvxlan_ports = config->vxlan_ports.count,
 			   .measure = config->verbose,
 			   .log = message_log_detail},
 		.info = &targets->info,

@@ -26,6 +26,7 @@ enum block_type { /* on disk */
 	BLOCK_LOSS = 5,
 	BLOCK_EPOCH = 6,
 	BLOCK_COST = 7,
+	BLOCK_TUNNELS = 8,
 };
 
 /* Little-endian on disk. In memory the numbers are in host order, between block_parse() and

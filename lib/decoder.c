@@ -112,6 +112,10 @@ static int decoder_take(struct decoder *decoder, enum field_id id, uint64_t *val
 	struct cursor *cursor = &decoder->cursors[id];
 	uint64_t bits = 0;
 
+	if (!cursor->at && fields[id].optional) {
+		memset(values, 0, count * sizeof(*values));
+		return 0;
+	}
 	if (!cursor->at)
 		return -EBADMSG;
 	switch (cursor->encoding) {
@@ -234,6 +238,7 @@ static int decoder_join(struct decoder *decoder, size_t count, uint64_t *time_ns
 			.probe = probe,
 			.cpu = decoder->values[FIELD_CPU][i],
 			.flags = packet->flags,
+			.outer = decoder->values[FIELD_OUTER][i],
 		};
 	}
 	return 0;

@@ -18,6 +18,7 @@
 struct encoder {
 	uint64_t values[FIELDS][CHUNK];
 	size_t counts[SCOPES]; /* values of each scope in this chunk */
+	bool used[FIELDS];     /* the column is there */
 	uint32_t packet_slots[PACKET_SLOTS];
 	uint32_t flow_slots[FLOW_SLOTS];
 	uint32_t npackets;
@@ -104,6 +105,7 @@ static void encoder_split(struct encoder *encoder, const struct vnt_event *event
 		encoder->values[FIELD_PACKET][i] = encoder_packet(encoder, &events[i]);
 		encoder->values[FIELD_PROBE][i] = events[i].probe;
 		encoder->values[FIELD_CPU][i] = events[i].cpu;
+		encoder->values[FIELD_OUTER][i] = events[i].outer;
 		time_ns = events[i].time_ns;
 	}
 }
@@ -151,16 +153,36 @@ static uint8_t *put_values(enum field_encoding encoding, uint8_t *at, uint64_t *
 	return at;
 }
 
+static void encoder_choose(struct encoder *encoder, const struct vnt_event *events, size_t count)
+{
+	bool tunnels = false;
+
+	for (size_t i = 0; i < count && !tunnels; i++)
+		tunnels = events[i].outer;
+	for (int id = 0; id < FIELDS; id++)
+		encoder->used[id] = !fields[id].optional || tunnels;
+}
+
+static uint32_t encoder_columns(const struct encoder *encoder)
+{
+	uint32_t columns = 0;
+
+	for (int id = 0; id < FIELDS; id++)
+		columns += encoder->used[id];
+	return columns;
+}
+
 /* Directory and columns, one behind the other. */
 static size_t encoder_join(const struct encoder *encoder, uint8_t *out)
 {
+	uint32_t columns = encoder_columns(encoder);
 	struct vnt_columns head = {
 		.flows = htole32(encoder->nflows),
 		.packets = htole32(encoder->npackets),
-		.columns = htole32(FIELDS),
+		.columns = htole32(columns),
 	};
 	uint8_t *entry = out + sizeof(head);
-	uint8_t *at = entry + FIELDS * sizeof(struct vnt_column);
+	uint8_t *at = entry + columns * sizeof(struct vnt_column);
 
 	memcpy(out, &head, sizeof(head));
 	for (int id = 0; id < FIELDS; id++) {
@@ -171,6 +193,8 @@ static size_t encoder_join(const struct encoder *encoder, uint8_t *out)
 			.bytes = htole32(bytes),
 		};
 
+		if (!encoder->used[id])
+			continue;
 		memcpy(entry, &column, sizeof(column));
 		entry += sizeof(column);
 		memcpy(at, encoder->columns[id], bytes);
@@ -188,15 +212,17 @@ size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size
 	memset(encoder->flow_slots, 0, sizeof(encoder->flow_slots));
 	encoder->npackets = 0;
 	encoder->nflows = 0;
+	encoder_choose(encoder, events, count);
 	for (int id = 0; id < FIELDS; id++)
 		encoder->ends[id] = encoder->columns[id];
 
 	for (size_t i = 0; i < count; i += CHUNK) {
 		encoder_split(encoder, &events[i], count - i < CHUNK ? count - i : CHUNK, time_ns);
 		for (int id = 0; id < FIELDS; id++)
-			encoder->ends[id] = put_values(fields[id].encoding, encoder->ends[id],
-						       encoder->values[id],
-						       encoder->counts[fields[id].scope]);
+			if (encoder->used[id])
+				encoder->ends[id] = put_values(
+					fields[id].encoding, encoder->ends[id], encoder->values[id],
+					encoder->counts[fields[id].scope]);
 		time_ns = events[i + encoder->counts[SCOPE_EVENT] - 1].time_ns;
 	}
 	return encoder_join(encoder, out);

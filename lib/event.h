@@ -27,8 +27,9 @@ struct vnt_event {
 	__u16 cpu;
 	__u16 flags; /* VNT_PACKET_* */
 	__u16 pad;
+	__u64 outer; /* hash of the tunnel that the packet was in; 0 if in none */
 };
-_Static_assert(sizeof(struct vnt_event) == 40, "struct vnt_event is an ABI");
+_Static_assert(sizeof(struct vnt_event) == 48, "struct vnt_event is an ABI");
 
 enum vnt_packet_flags {
 	VNT_PACKET_TCP_DATA = 1 << 0, /* key is a byte range: sequence number, TSval, IP ID */
@@ -47,5 +48,29 @@ struct vnt_flow {
 	__u8 pad;
 };
 _Static_assert(sizeof(struct vnt_flow) == 40, "struct vnt_flow is an ABI");
+
+/* Numbers are on disk and never change. */
+enum vnt_tunnel_kind {
+	VNT_TUNNEL_NONE,
+	VNT_TUNNEL_VXLAN,
+	VNT_TUNNEL_GENEVE,
+	VNT_TUNNEL_GRE,
+	VNT_TUNNEL_IP, /* IPv4 or IPv6 in IPv4 or IPv6 */
+	VNT_TUNNEL_VLAN,
+	VNT_TUNNEL_MPLS,
+	VNT_TUNNEL_KINDS
+};
+
+/* What a packet was carried in. Addresses as in struct vnt_flow. */
+struct vnt_tunnel {
+	__u64 outer; /* hash of the tunnel around this one; 0 if there is none */
+	__u8 saddr[16] __attribute__((aligned(8)));
+	__u8 daddr[16] __attribute__((aligned(8)));
+	__u32 id;        /* VNI, GRE key, VLAN ID or MPLS label; 0 if it has none */
+	__u16 ethertype; /* of the addresses; else of the tag or label */
+	__u8 kind;       /* VNT_TUNNEL_* */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct vnt_tunnel) == 48, "struct vnt_tunnel is an ABI");
 
 #endif

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdbool.h>
+
 #include "field.h"
 
 const struct field fields[FIELDS] = {
@@ -12,4 +14,5 @@ const struct field fields[FIELDS] = {
 	{FIELD_PACKET, "packet", SCOPE_EVENT, ENCODING_VARINT, 32},
 	{FIELD_PROBE, "probe", SCOPE_EVENT, ENCODING_VARINT, 16},
 	{FIELD_CPU, "cpu", SCOPE_EVENT, ENCODING_VARINT, 16},
+	{FIELD_OUTER, "outer", SCOPE_EVENT, ENCODING_FIXED64, 64, true},
 };

@@ -36,6 +36,7 @@ enum field_id {
 	FIELD_PACKET = 7, /* 0: the next new packet; n: the n-th newest of those seen so far */
 	FIELD_PROBE = 8,  /* index into the probes of the header */
 	FIELD_CPU = 9,
+	FIELD_OUTER = 10, /* hash of the tunnel that the packet was in, or 0 */
 	FIELDS
 };
 
@@ -44,7 +45,8 @@ struct field {
 	char name[16];
 	uint16_t scope;
 	uint16_t encoding;
-	uint16_t bits; /* width of the largest value */
+	uint16_t bits;     /* width of the largest value */
+	uint16_t optional; /* not there if it is 0 for all; of the events only; not on disk */
 };
 
 extern const struct field fields[FIELDS]; /* fields[i].id == i */

@@ -64,10 +64,17 @@ void format_address(const struct flow_report *flow, const uint8_t address[16],
 {
 	uint16_t ethertype = flow->flow.ethertype;
 
+	if (ethertype == ARP)
+		ethertype = IPV4;
+	format_ip(flow->known ? ethertype : 0, address, text);
+}
+
+void format_ip(uint16_t ethertype, const uint8_t address[16], char text[FORMAT_ADDRESS_MAX])
+{
 	text[0] = '\0';
-	if (!flow->known || (!is_ip(&flow->flow) && ethertype != ARP))
-		return;
-	inet_ntop(ethertype == IPV6 ? AF_INET6 : AF_INET, address, text, FORMAT_ADDRESS_MAX);
+	if (ethertype == IPV4 || ethertype == IPV6)
+		inet_ntop(ethertype == IPV6 ? AF_INET6 : AF_INET, address, text,
+			  FORMAT_ADDRESS_MAX);
 }
 
 int format_finish(FILE *out)

@@ -190,6 +190,29 @@ static void print_cpus(struct json *json, const struct report *report)
 	json_array_end(json);
 }
 
+static void print_tunnels(struct json *json, const struct report *report)
+{
+	char address[FORMAT_ADDRESS_MAX];
+
+	json_array_begin(json, "tunnels");
+	for (size_t i = 0; i < report->ntunnels; i++) {
+		const struct tunnel_report *row = &report->tunnels[i];
+
+		json_object_begin(json, NULL);
+		json_string(json, "domain", domain_name(report, row->probe));
+		json_string(json, "probe", report->probes[row->probe].name);
+		json_string(json, "kind", tunnel_kind_name(row->tunnel.kind));
+		json_uint(json, "id", row->tunnel.id);
+		format_ip(row->tunnel.ethertype, row->tunnel.saddr, address);
+		json_string(json, "src", address);
+		format_ip(row->tunnel.ethertype, row->tunnel.daddr, address);
+		json_string(json, "dst", address);
+		json_uint(json, "packets", row->packets);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
 static void print_ledger(struct json *json, const struct report *report)
 {
 	json_array_begin(json, "ledger");
@@ -245,8 +268,8 @@ static void print_overhead(struct json *json, const struct report *report)
 int format_json(const struct report *report, FILE *out)
 {
 	static void (*const parts[])(struct json * json, const struct report *report) = {
-		print_domains, print_probes, print_packets, print_paths,    print_losses,
-		print_flows,   print_cpus,   print_ledger,  print_overhead,
+		print_domains, print_probes, print_packets, print_paths,  print_losses,
+		print_flows,   print_cpus,   print_tunnels, print_ledger, print_overhead,
 	};
 	struct json json;
 

@@ -18,6 +18,9 @@ const char *format_proto(const struct flow_report *flow, char buffer[FORMAT_PROT
 void format_address(const struct flow_report *flow, const uint8_t address[16],
 		    char text[FORMAT_ADDRESS_MAX]);
 
+/* Empty if the EtherType is not that of IPv4 or IPv6. */
+void format_ip(uint16_t ethertype, const uint8_t address[16], char text[FORMAT_ADDRESS_MAX]);
+
 /* 0, or -errno if something of the output was not written. */
 int format_finish(FILE *out);
 

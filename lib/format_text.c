@@ -12,6 +12,7 @@
 #define FLOWS_SHOWN   10
 #define SINGLES_SHOWN 3
 #define LEDGER_SHOWN  20
+#define TUNNELS_SHOWN 20
 
 static const char *plural(uint64_t count)
 {
@@ -264,6 +265,37 @@ static int print_flows(const struct report *report, FILE *out)
 	return err;
 }
 
+static int print_tunnels(const struct report *report, FILE *out)
+{
+	static const char *const head[] = {"probe", "tunnel", "id", "", "", "", "packets", NULL};
+	size_t shown = at_most(report->ntunnels, TUNNELS_SHOWN);
+	char address[FORMAT_ADDRESS_MAX];
+	struct grid grid;
+	int err;
+
+	if (!report->ntunnels)
+		return 0;
+	fputs("\ntunnels\n", out);
+	grid_begin(&grid, "llrlllr");
+	grid_cells(&grid, head);
+	for (size_t i = 0; i < shown; i++) {
+		const struct tunnel_report *row = &report->tunnels[i];
+
+		grid_cell(&grid, report->probes[row->probe].name);
+		grid_cell(&grid, tunnel_kind_name(row->tunnel.kind));
+		grid_format(&grid, "%u", row->tunnel.id);
+		format_ip(row->tunnel.ethertype, row->tunnel.saddr, address);
+		grid_cell(&grid, address);
+		grid_cell(&grid, *address ? "->" : "");
+		format_ip(row->tunnel.ethertype, row->tunnel.daddr, address);
+		grid_cell(&grid, address);
+		grid_format(&grid, "%" PRIu64, row->packets);
+	}
+	err = grid_print(&grid, out);
+	print_more(out, report->ntunnels, shown, "tunnel");
+	return err;
+}
+
 static int print_probes(const struct report *report, FILE *out)
 {
 	static const char *const head[] = {"probe",      "events",      "packets", "bytes",
@@ -383,7 +415,7 @@ static int print_totals(const struct report *report, FILE *out)
 int format_text(const struct report *report, FILE *out)
 {
 	static int (*const parts[])(const struct report *report, FILE *out) = {
-		print_domains, print_paths,  print_losses,   print_flows,
+		print_domains, print_paths,  print_losses,   print_flows,  print_tunnels,
 		print_probes,  print_ledger, print_programs, print_totals,
 	};
 	int err = 0;

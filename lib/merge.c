@@ -9,7 +9,7 @@
 #include "merge_tables.h"
 
 #define OUT_EVENTS 4096
-#define SEEN_FLOWS 65536 /* direct-mapped; a collision only repeats a row */
+#define SEEN       65536 /* direct-mapped; a collision only repeats a row */
 
 /* An input in the heap, and the time of its next row: beside it, as it is looked at all the time. */
 struct turn {
@@ -28,7 +28,7 @@ struct merge {
 	struct vnt_event *out;
 	void *rows; /* what a row batch was copied to */
 	size_t rows_size;
-	uint64_t seen_flows[SEEN_FLOWS];
+	uint64_t seen[SEEN];
 };
 
 const struct trace_info *merge_info(const struct merge *merge)
@@ -127,18 +127,20 @@ static size_t take_run(struct merge *merge, struct vnt_event *out, size_t room)
 	return taken;
 }
 
-/* Drops flows that were passed on lately; returns how many are left. */
-static size_t keep_new_flows(struct merge *merge, struct flow_row *flows, size_t count)
+/* Drops flows, or tunnels, that were passed on lately; returns how many are left. */
+static size_t keep_new(struct merge *merge, enum batch_type type, size_t count)
 {
-	size_t kept = 0;
+	size_t size = merge_row_size(type), kept = 0;
+	char *rows = merge->rows;
 
 	for (size_t i = 0; i < count; i++) {
-		uint64_t *seen = &merge->seen_flows[flows[i].hash % SEEN_FLOWS];
+		uint64_t hash = *(const uint64_t *)(rows + i * size); /* it comes first in both */
+		uint64_t *seen = &merge->seen[hash % SEEN];
 
-		if (*seen == flows[i].hash)
+		if (*seen == hash)
 			continue;
-		*seen = flows[i].hash;
-		flows[kept++] = flows[i];
+		*seen = hash;
+		memmove(rows + kept++ * size, rows + i * size, size);
 	}
 	return kept;
 }
@@ -158,8 +160,8 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 	memcpy(merge->rows, batch->rows, size);
 	merge_input_map_rows(input, batch->type, merge->rows, batch->count);
 	batch->rows = merge->rows;
-	if (batch->type == BATCH_FLOWS)
-		batch->count = keep_new_flows(merge, merge->rows, batch->count);
+	if (batch->type == BATCH_FLOWS || batch->type == BATCH_TUNNELS)
+		batch->count = keep_new(merge, batch->type, batch->count);
 	return 1;
 }
 
@@ -277,7 +279,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 			reader_close(readers[i]);
 		return -ENOMEM;
 	}
-	self->seen_flows[0] = 1; /* 0 says nothing seen, but there it is a flow's hash */
+	self->seen[0] = 1; /* 0 says nothing seen, but there it is a flow's hash */
 	err = take_readers(self, readers, count, log, log_context);
 	if (err)
 		goto out;

@@ -55,7 +55,8 @@ size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt
 	return taken;
 }
 
-static void map_flow(const struct merge_input *input, void *row)
+/* Hashes mean the same in all domains. */
+static void map_hashed(const struct merge_input *input, void *row)
 {
 	(void)input;
 	(void)row;
@@ -98,11 +99,12 @@ static const struct {
 	size_t size;
 	void (*map)(const struct merge_input *input, void *row);
 } row_types[BATCH_TYPES] = {
-	[BATCH_FLOWS] = {sizeof(struct flow_row), map_flow},
+	[BATCH_FLOWS] = {sizeof(struct flow_row), map_hashed},
 	[BATCH_ANCHORS] = {sizeof(struct anchor_row), map_anchor},
 	[BATCH_LOSSES] = {sizeof(struct loss_row), map_loss},
 	[BATCH_EPOCHS] = {sizeof(struct epoch_row), map_epoch},
 	[BATCH_COSTS] = {sizeof(struct cost_row), map_cost},
+	[BATCH_TUNNELS] = {sizeof(struct tunnel_row), map_hashed},
 };
 
 size_t merge_row_size(enum batch_type type)

@@ -22,7 +22,7 @@
 #include "event.h"
 
 #define VNT_HEADER_MAX     128 /* bytes a probe copies from the network header on, at most */
-#define VNT_HEADER_USUAL   64  /* bytes of them that most packets' IDs are made of */
+#define VNT_HEADER_USUAL   64  /* bytes of them that most packets' IDs are made of (tunnel.h) */
 #define VNT_EXTENSIONS_MAX 4   /* IPv6 extension headers a probe looks behind */
 #define VNT_DIGEST_MAX     32  /* bytes above the transport header that go into a digest */
 
@@ -36,7 +36,7 @@ struct vnt_view {
 	__u32 available; /* valid bytes in `header` */
 	__u32 length;    /* bytes of the packet from the network header on */
 	__u32 ethertype; /* host order */
-	__u32 pad;
+	__u32 linear;    /* as `available`, but of the packet's memory: there may be more to copy */
 };
 _Static_assert(sizeof(struct vnt_view) == 144, "the filter's loads rely on it");
 
@@ -52,6 +52,7 @@ struct vnt_packet {
 };
 
 #define VNT_IPV4_WORDS     5 /* of the header without options */
+#define VNT_IPV6_WORDS     10
 #define VNT_ETHERTYPE_IPV4 0x0800
 #define VNT_ETHERTYPE_ARP  0x0806
 #define VNT_ETHERTYPE_IPV6 0x86dd
@@ -59,10 +60,13 @@ struct vnt_packet {
 enum vnt_proto {
 	VNT_PROTO_HOP_BY_HOP = 0,
 	VNT_PROTO_ICMP = 1,
+	VNT_PROTO_IPV4 = 4,
 	VNT_PROTO_TCP = 6,
 	VNT_PROTO_UDP = 17,
+	VNT_PROTO_IPV6 = 41,
 	VNT_PROTO_ROUTING = 43,
 	VNT_PROTO_FRAGMENT = 44,
+	VNT_PROTO_GRE = 47,
 	VNT_PROTO_AH = 51,
 	VNT_PROTO_ICMPV6 = 58,
 	VNT_PROTO_DESTINATION = 60,
@@ -74,6 +78,22 @@ enum vnt_proto {
 #define VNT_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define VNT_UNROLL
+#endif
+
+/*
+ * Makes the BPF verifier forget what it knows of a number, by means of one that it knows nothing of. From
+ * where ways meet it goes on with each of the states they lead to, as long as it knows them to differ:
+ * with packets in packets those are too many.
+ */
+#ifdef __bpf__
+#define VNT_FORGET(number, unknown)                                              \
+	do {                                                                     \
+		__u64 forgotten = (number), any = (unknown);                     \
+		asm volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(any)); \
+		(number) = forgotten;                                            \
+	} while (0)
+#else
+#define VNT_FORGET(number, unknown) ((void)(number), (void)(unknown))
 #endif
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -242,10 +262,18 @@ static __always_inline int vnt_is_extension(__u32 proto)
 	       proto == VNT_PROTO_DESTINATION;
 }
 
+/* Of an extension header that starts with `word`, but for the fragment header. */
+static __always_inline __u32 vnt_extension_words(__u32 proto, __u32 word)
+{
+	__u32 length = word >> 16 & 0xff;
+
+	return proto == VNT_PROTO_AH ? length + 2 : (length + 1) * 2;
+}
+
 static __always_inline void vnt_parse_ipv6(const struct vnt_view *view, struct vnt_packet *packet,
 					   struct vnt_transport *transport)
 {
-	__u32 word = vnt_word(view, 1), at = 10;
+	__u32 word = vnt_word(view, 1), at = VNT_IPV6_WORDS;
 
 	packet->length = word >> 16 ? (word >> 16) + 40 : 0;
 	packet->proto = word >> 8;
@@ -261,9 +289,7 @@ static __always_inline void vnt_parse_ipv6(const struct vnt_view *view, struct v
 		word = vnt_word(view, at);
 		packet->proto = word >> 24;
 		if (proto != VNT_PROTO_FRAGMENT) {
-			__u32 length = word >> 16 & 0xff;
-
-			at += proto == VNT_PROTO_AH ? length + 2 : (length + 1) * 2;
+			at += vnt_extension_words(proto, word);
 			continue;
 		}
 		transport->id = (__u64)vnt_word(view, at + 1) << 16 | (word & 0xfff9);
@@ -281,20 +307,11 @@ static __always_inline void vnt_parse_other(const struct vnt_view *view, struct 
 	if (view->ethertype == VNT_ETHERTYPE_ARP && vnt_reaches(view, 7))
 		packet->flow = (__u64)vnt_word(view, 3) << 48 |
 			       (__u64)vnt_word(view, 4) >> 16 << 32 | vnt_word(view, 6);
+	if (view->ethertype == VNT_ETHERTYPE_IPV4 || view->ethertype == VNT_ETHERTYPE_IPV6)
+		packet->flags |= VNT_PACKET_SHORT; /* not even its header is there */
 	digest->seed = 0;
 	digest->first = 0;
 	digest->bytes = 28;
-}
-
-/* Whether vnt_packet_parse() looks at no more than VNT_HEADER_USUAL bytes of the view: at none of IPv4
- * without options beyond it, unless there are many TCP options, and at none of what is not IP. */
-static __always_inline int vnt_is_usual(const struct vnt_view *view)
-{
-	if (view->ethertype != VNT_ETHERTYPE_IPV4)
-		return view->ethertype != VNT_ETHERTYPE_IPV6;
-	return vnt_word(view, 0) >> 24 == 0x45 &&
-	       ((vnt_word(view, 2) >> 16 & 0xff) != VNT_PROTO_TCP ||
-		vnt_word(view, 8) >> 28 <= VNT_HEADER_USUAL / 4 - 5);
 }
 
 /* What lies behind the network header, and the key. */

@@ -16,6 +16,7 @@ void report_release(struct report *report)
 	free(report->flows);
 	free(report->cpus);
 	free(report->ledger);
+	free(report->tunnels);
 	free(report->programs);
 	*report = (struct report){0};
 }

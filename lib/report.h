@@ -107,6 +107,14 @@ struct program_report {
 	uint64_t run_ns;
 };
 
+/* Packets that a probe saw in one tunnel. */
+struct tunnel_report {
+	uint16_t probe;
+	uint64_t hash;
+	uint64_t packets;
+	struct vnt_tunnel tunnel; /* of kind VNT_TUNNEL_NONE: only the hash is known */
+};
+
 struct report {
 	struct domain_report *domains;
 	size_t ndomains;
@@ -121,6 +129,8 @@ struct report {
 	size_t nflows;
 	struct cpu_report *cpus;
 	size_t ncpus;
+	struct tunnel_report *tunnels; /* by probe, most packets first */
+	size_t ntunnels;
 	struct ledger_report *ledger;
 	size_t nledger;
 	struct program_report *programs; /* none unless measured */

@@ -48,6 +48,7 @@ _Static_assert(sizeof(struct vnt_ring) == 256, "head and tail never share a cach
 enum vnt_slot_kind {
 	VNT_SLOT_EVENT,
 	VNT_SLOT_FLOW,
+	VNT_SLOT_TUNNEL,
 };
 
 #define VNT_SLOT_BYTES 56 /* of data in a slot that follows */
@@ -64,6 +65,7 @@ struct vnt_slot {
 					__u64 flow_hash;
 					struct vnt_flow flow;
 				};
+				struct vnt_tunnel tunnel;
 			};
 		};
 		__u8 bytes[VNT_SLOT_BYTES]; /* a slot that follows */

@@ -14,10 +14,12 @@ static const struct row_type row_types[] = {
 	{BATCH_LOSSES, BLOCK_LOSS, WORDS(loss_row), WORD(loss_row, domain), WORD(loss_row, probe)},
 	{BATCH_EPOCHS, BLOCK_EPOCH, WORDS(epoch_row), -1, WORD(epoch_row, probe)},
 	{BATCH_COSTS, BLOCK_COST, WORDS(cost_row), WORD(cost_row, domain), -1},
+	{BATCH_TUNNELS, BLOCK_TUNNELS, WORDS(tunnel_row), -1, -1},
 };
 #define ROW_TYPES (sizeof(row_types) / sizeof(row_types[0]))
 
 _Static_assert(WORDS(flow_row) == 6 && WORDS(loss_row) == 8, "rows are on disk");
+_Static_assert(WORDS(tunnel_row) == 7, "rows are on disk");
 _Static_assert(WORDS(epoch_row) == 4 && WORDS(cost_row) == 7, "rows are on disk");
 _Static_assert(WORDS(anchor_row) == ROW_WORDS_MAX, "the longest row");
 
@@ -53,34 +55,71 @@ bool rows_valid(const struct row_type *type, const void *rows, size_t count, siz
 	return true;
 }
 
-/* The only row that is not made of words: 0 the hash, 1 to 4 the addresses as they are, 5 the rest. */
+/* Two words as they are. */
+static void address_pack(const uint8_t *address, uint64_t *words)
+{
+	memcpy(words, address, 16);
+	words[0] = le64toh(words[0]);
+	words[1] = le64toh(words[1]);
+}
+
+static void address_unpack(uint8_t *address, const uint64_t *words)
+{
+	const uint64_t bytes[2] = {htole64(words[0]), htole64(words[1])};
+
+	memcpy(address, bytes, sizeof(bytes));
+}
+
+/* Rows that are not made of words: 0 the hash, 1 to 4 the addresses, 5 the rest. */
 static void flow_pack(const struct flow_row *row, uint64_t *words)
 {
 	const struct vnt_flow *flow = &row->flow;
 
 	words[0] = row->hash;
-	memcpy(&words[1], flow->saddr, sizeof(flow->saddr));
-	memcpy(&words[3], flow->daddr, sizeof(flow->daddr));
-	for (int i = 1; i < 5; i++)
-		words[i] = le64toh(words[i]);
+	address_pack(flow->saddr, &words[1]);
+	address_pack(flow->daddr, &words[3]);
 	words[5] = (uint64_t)flow->proto << 48 | (uint64_t)flow->ethertype << 32 |
 		   (uint64_t)flow->dport << 16 | flow->sport;
 }
 
-static void flow_unpack(struct flow_row *row, uint64_t *words)
+static void flow_unpack(struct flow_row *row, const uint64_t *words)
 {
 	struct vnt_flow *flow = &row->flow;
 
 	memset(row, 0, sizeof(*row));
 	row->hash = words[0];
-	for (int i = 1; i < 5; i++)
-		words[i] = htole64(words[i]);
-	memcpy(flow->saddr, &words[1], sizeof(flow->saddr));
-	memcpy(flow->daddr, &words[3], sizeof(flow->daddr));
+	address_unpack(flow->saddr, &words[1]);
+	address_unpack(flow->daddr, &words[3]);
 	flow->sport = words[5];
 	flow->dport = words[5] >> 16;
 	flow->ethertype = words[5] >> 32;
 	flow->proto = words[5] >> 48;
+}
+
+/* ... and 6 the hash of the tunnel around it. */
+static void tunnel_pack(const struct tunnel_row *row, uint64_t *words)
+{
+	const struct vnt_tunnel *tunnel = &row->tunnel;
+
+	words[0] = row->hash;
+	address_pack(tunnel->saddr, &words[1]);
+	address_pack(tunnel->daddr, &words[3]);
+	words[5] = (uint64_t)tunnel->kind << 48 | (uint64_t)tunnel->ethertype << 32 | tunnel->id;
+	words[6] = tunnel->outer;
+}
+
+static void tunnel_unpack(struct tunnel_row *row, const uint64_t *words)
+{
+	struct vnt_tunnel *tunnel = &row->tunnel;
+
+	memset(row, 0, sizeof(*row));
+	row->hash = words[0];
+	address_unpack(tunnel->saddr, &words[1]);
+	address_unpack(tunnel->daddr, &words[3]);
+	tunnel->id = words[5];
+	tunnel->ethertype = words[5] >> 32;
+	tunnel->kind = words[5] >> 48;
+	tunnel->outer = words[6];
 }
 
 /* Causes that a newer version added. */
@@ -100,6 +139,8 @@ size_t rows_encode(const struct row_type *type, const void *rows, size_t count, 
 
 		if (type->batch == BATCH_FLOWS)
 			flow_pack((const struct flow_row *)row, words);
+		else if (type->batch == BATCH_TUNNELS)
+			tunnel_pack((const struct tunnel_row *)row, words);
 		else
 			memcpy(words, row, bytes);
 		for (size_t w = 0; w < type->words; w++)
@@ -126,6 +167,8 @@ int rows_decode(const struct row_type *type, const uint8_t *payload, size_t size
 			words[w] = le64toh(words[w]);
 		if (type->batch == BATCH_FLOWS)
 			flow_unpack((struct flow_row *)row, words);
+		else if (type->batch == BATCH_TUNNELS)
+			tunnel_unpack((struct tunnel_row *)row, words);
 		else
 			memcpy(row, words, bytes);
 		if (type->batch == BATCH_LOSSES)

@@ -58,6 +58,10 @@ static int stats_event(struct stats *stats, const struct vnt_event *event)
 		err = stats_cpu(stats, event->probe, event->cpu, &probe->cpu_row);
 	if (err)
 		return err;
+	if (event->outer)
+		err = tunnels_count(&stats->tunnels, event->probe, event->outer);
+	if (err)
+		return err;
 	stats->cpus[probe->cpu_row].events++;
 	probe->events++;
 	probe->bytes += event->length;
@@ -200,6 +204,15 @@ static int stats_flows(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
+static int stats_tunnels(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = tunnels_name(&stats->tunnels, &batch->tunnels[i]);
+	return err;
+}
+
 static void stats_sampled_out(struct stats *stats, const struct loss_row *row)
 {
 	struct domain_count *domain = &stats->domains[row->domain];
@@ -286,7 +299,7 @@ static int stats_costs(struct stats *stats, const struct batch *batch)
 
 static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct batch *batch) = {
 	[BATCH_EVENTS] = stats_events, [BATCH_FLOWS] = stats_flows, [BATCH_LOSSES] = stats_losses,
-	[BATCH_EPOCHS] = stats_epochs, [BATCH_COSTS] = stats_costs,
+	[BATCH_EPOCHS] = stats_epochs, [BATCH_COSTS] = stats_costs, [BATCH_TUNNELS] = stats_tunnels,
 };
 
 int stats_put(struct stats *stats, const struct batch *batch)
@@ -335,6 +348,7 @@ void stats_close(struct stats *stats)
 	epochs_close(stats->epochs);
 	rates_close(stats->rates);
 	ledger_release(&stats->ledger);
+	tunnels_release(&stats->tunnels);
 	flows_release(&stats->flows);
 	map_release(&stats->by_cpu);
 	map_release(&stats->by_recording);

@@ -6,6 +6,7 @@
 #include "flows.h"
 #include "ledger.h"
 #include "stats.h"
+#include "tunnels.h"
 
 #define FULL_NAME_MAX (sizeof(((struct domain *)0)->name) + sizeof(((struct probe *)0)->name))
 
@@ -46,6 +47,7 @@ struct stats {
 	size_t costs_room;
 	struct map by_recording; /* hash of domain, recording and program -> costs */
 	struct ledger ledger;
+	struct tunnels tunnels;
 	struct join *join;
 	struct epochs *epochs;
 	struct rates *rates;

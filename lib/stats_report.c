@@ -378,11 +378,16 @@ static int report_flows(const struct stats *stats, struct report *report)
 	return 0;
 }
 
+static int report_tunnels(const struct stats *stats, struct report *report)
+{
+	return tunnels_report(&stats->tunnels, report);
+}
+
 int stats_report(struct stats *stats, struct report *report)
 {
 	static int (*const parts[])(const struct stats *stats, struct report *report) = {
-		report_domains, report_probes, report_cpus,
-		report_paths,   report_flows,  report_programs,
+		report_domains, report_probes,   report_cpus,    report_paths,
+		report_flows,   report_programs, report_tunnels,
 	};
 	int err = join_flush(stats->join);
 

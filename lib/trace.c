@@ -20,6 +20,17 @@ static const char *const cost_programs[PROGRAMS] = {
 	[PROGRAM_DEV_TX] = "dev:tx",
 };
 
+static const char *const tunnel_kinds[VNT_TUNNEL_KINDS] = {
+	[VNT_TUNNEL_NONE] = "other", [VNT_TUNNEL_VXLAN] = "vxlan", [VNT_TUNNEL_GENEVE] = "geneve",
+	[VNT_TUNNEL_GRE] = "gre",    [VNT_TUNNEL_IP] = "ip",       [VNT_TUNNEL_VLAN] = "vlan",
+	[VNT_TUNNEL_MPLS] = "mpls",
+};
+
+const char *tunnel_kind_name(unsigned int kind)
+{
+	return tunnel_kinds[kind < VNT_TUNNEL_KINDS ? kind : VNT_TUNNEL_NONE];
+}
+
 const char *loss_cause_name(uint64_t cause)
 {
 	return loss_causes[cause < LOSS_CAUSES ? cause : LOSS_OTHER];

@@ -69,6 +69,14 @@ struct flow_row {
 	struct vnt_flow flow;
 };
 
+/* The tunnel behind a hash in the events. */
+struct tunnel_row {
+	uint64_t hash;
+	struct vnt_tunnel tunnel;
+};
+
+const char *tunnel_kind_name(unsigned int kind); /* as in the reports; "other" if it has none */
+
 /* One bracketed reading of the domain's clocks; `mono_ns` lies within +-width_ns/2 of the others. */
 struct anchor_row {
 	uint64_t mono_ns; /* as bpf_ktime_get_ns() counts: without time namespace offset */
@@ -153,6 +161,7 @@ enum batch_type {
 	BATCH_LOSSES,
 	BATCH_EPOCHS,
 	BATCH_COSTS,
+	BATCH_TUNNELS,
 	BATCH_TYPES
 };
 
@@ -169,6 +178,7 @@ struct batch {
 		const struct loss_row *losses;
 		const struct epoch_row *epochs;
 		const struct cost_row *costs;
+		const struct tunnel_row *tunnels;
 	};
 };
 

@@ -64,7 +64,7 @@ means_add_up() {
 		jq -r "$1 | if type == \"array\" then .[0] else . end | keys | join(\" \")" \
 			"$NET_DIR/kept/all.json"
 	}
-	[[ $(keys .) == "cpus domains flows ledger loss overhead packets paths probes schema" ]]
+	[[ $(keys .) == "cpus domains flows ledger loss overhead packets paths probes schema tunnels" ]]
 	[[ $(keys .domains) == \
 		"boot_id clock events first_ns hostname kernel last_ns lost name sampled_out" ]]
 	[[ $(keys '.domains[0].clock') == "bound_ns drift_ppm method offset_ns rejected scatter_ns" ]]

@@ -250,8 +250,11 @@ static double measure(const struct row *row)
 	return per_run(&before[row->direction], &after[row->direction]) - per_run(&none, &some);
 }
 
+#define FRAME    64
+#define TUNNELED (50 + FRAME)
+
 /* One frame, as the kernel's test run takes it. */
-static void make_frame(uint8_t frame[64])
+static void make_frame(uint8_t *frame)
 {
 	static const uint8_t head[] = {
 		2,    0,    0,    0,    0, 2,  2,    0, 0,  0,  0, 1, 8,  0, /* Ethernet */
@@ -260,17 +263,35 @@ static void make_frame(uint8_t frame[64])
 		0x9c, 0x40, 0x13, 0x89, 0, 30, 0,    0, /* UDP, port 5001 */
 	};
 
-	memset(frame, 'x', 64);
+	memset(frame, 'x', FRAME);
 	memcpy(frame, head, sizeof(head));
 }
 
-static double test_run(int fd)
+/* The same in VXLAN. */
+static void make_tunneled(uint8_t *frame)
 {
-	uint8_t frame[64];
+	static const uint8_t head[] = {
+		2,    0, 0,    0,    0, 4,  2,  0, 0,  0,  0, 3, 8,  0, /* Ethernet */
+		0x45, 0, 0,    100,  1, 2,  0,  0, 64, 17, 0, 0, 10, 8,
+		0,    1, 10,   8,    0, 2,         /* IPv4 */
+		0xc0, 0, 0x12, 0xb5, 0, 80, 0,  0, /* UDP, port 4789 */
+		8,    0, 0,    0,    0, 0,  42, 0, /* VXLAN */
+	};
 
-	make_frame(frame);
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-		    .repeat = TEST_REPEATS);
+	memcpy(frame, head, sizeof(head));
+	make_frame(frame + sizeof(head));
+}
+
+static double test_run(int fd, bool tunneled)
+{
+	uint8_t frame[TUNNELED];
+
+	if (tunneled)
+		make_tunneled(frame);
+	else
+		make_frame(frame);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = tunneled ? TUNNELED : FRAME, .repeat = TEST_REPEATS);
 	if (bpf_prog_test_run_opts(fd, &opts))
 		fail("cannot run a program", -errno);
 	return opts.duration;
@@ -295,13 +316,13 @@ static void measure_clock(void)
 	double net[TC_ROUNDS];
 
 	for (int i = 0; i < TC_ROUNDS; i++)
-		net[i] = test_run(clock) - test_run(empty);
+		net[i] = test_run(clock, false) - test_run(empty, false);
 	printf("tc, clock read alone\t%.1f\tns\n", median(net, TC_ROUNDS));
 	close(empty);
 	close(clock);
 }
 
-static void measure_tc(const char *name, const char *expression, bool recorded)
+static void measure_tc(const char *name, const char *expression, bool recorded, bool tunneled)
 {
 	struct row row = {name, "lo", VNT_TX, expression, false, recorded};
 	int empty = load_tc(empty_insns, 2);
@@ -311,7 +332,8 @@ static void measure_tc(const char *name, const char *expression, bool recorded)
 		struct filter filter = {};
 		struct drain drain = {.tracer = open_row(&row, &filter, true)};
 
-		net[i] = test_run(tracer_program_fd(drain.tracer, TRACER_TC)) - test_run(empty);
+		net[i] = test_run(tracer_program_fd(drain.tracer, TRACER_TC), tunneled) -
+			 test_run(empty, tunneled);
 		drain_once(&drain);
 		if (drain.events != (recorded ? TEST_REPEATS : 0))
 			fail("not every run was an event, or more than those", -EIO);
@@ -345,9 +367,11 @@ int main(int argc, char **argv)
 	make_network();
 	pin(0);
 	measure_clock();
-	measure_tc("tc, no filter", NULL, true);
-	measure_tc("tc, filter matches", "udp port 5001", true);
-	measure_tc("tc, filter does not match", "udp port 5002", false);
+	measure_tc("tc, no filter", NULL, true, false);
+	measure_tc("tc, filter matches", "udp port 5001", true, false);
+	measure_tc("tc, filter does not match", "udp port 5002", false, false);
+	measure_tc("tc, VXLAN, filter matches", "udp port 5001", true, true);
+	measure_tc("tc, VXLAN, filter does not match", "udp port 5002", false, true);
 	if (argc > 1)
 		return 0;
 	for (size_t round = 0; round < ROUNDS; round++)

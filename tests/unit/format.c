@@ -89,6 +89,7 @@ struct sample {
 	struct loss_report loss;
 	struct flow_report flows[3];
 	struct cpu_report cpu;
+	struct tunnel_report tunnels[2];
 	struct ledger_report ledger[2];
 	struct program_report programs[2];
 	struct report report;
@@ -136,6 +137,11 @@ static void make_sample(struct sample *s)
 	inet_pton(AF_INET6, "fd00::2", s->flows[0].flow.daddr);
 	s->flows[1] = (struct flow_report){.known = true, .flow.ethertype = 0x88cc};
 	s->flows[2] = (struct flow_report){.hash = 0xabc};
+	s->tunnels[0] = (struct tunnel_report){
+		1, 5, 9, {.kind = VNT_TUNNEL_VXLAN, .id = 42, .ethertype = 0x0800}};
+	inet_pton(AF_INET, "10.0.0.1", s->tunnels[0].tunnel.saddr);
+	inet_pton(AF_INET, "10.0.0.2", s->tunnels[0].tunnel.daddr);
+	s->tunnels[1] = (struct tunnel_report){.probe = 1, .packets = 1};
 	s->report = (struct report){
 		.domains = s->domain_rows,
 		.ndomains = 2,
@@ -153,6 +159,8 @@ static void make_sample(struct sample *s)
 		.nflows = 3,
 		.cpus = &s->cpu,
 		.ncpus = 1,
+		.tunnels = s->tunnels,
+		.ntunnels = 2,
 		.ledger = s->ledger,
 		.nledger = 2,
 		.programs = s->programs,
@@ -214,6 +222,10 @@ Test(format, json_is_the_schema)
 									       "\"bytes\":0,\"throughput_bps\":0,\"loss_ratio\":0,\"latency\":" NO_LATENCY
 									       "}],"
 									       "\"cpus\":[{\"domain\":\"h2\",\"probe\":\"h2/dev:e:rx\",\"cpu\":3,\"events\":10}],"
+									       "\"tunnels\":[{\"domain\":\"h2\",\"probe\":\"h2/dev:e:rx\",\"kind\":\"vxlan\",\"id\":42,"
+									       "\"src\":\"10.0.0.1\",\"dst\":\"10.0.0.2\",\"packets\":9},"
+									       "{\"domain\":\"h2\",\"probe\":\"h2/dev:e:rx\",\"kind\":\"other\",\"id\":0,"
+									       "\"src\":\"\",\"dst\":\"\",\"packets\":1}],"
 									       "\"ledger\":[{\"domain\":\"h1\",\"probe\":\"h1/dev:e:tx\",\"cpu\":3,"
 									       "\"cause\":\"sampled out\",\"first_ns\":900,\"last_ns\":2500,\"count\":90},"
 									       "{\"domain\":\"h1\",\"probe\":null,\"cpu\":null,\"cause\":\"damaged file\","
@@ -234,7 +246,7 @@ Test(format, empty_report)
 		text,
 		"{\"schema\":\"vnettrace.report/1\",\"domains\":[],\"probes\":[],"
 		"\"packets\":{\"observed\":0,\"complete\":0,\"partial\":0,\"ambiguous\":0},"
-		"\"paths\":[],\"loss\":[],\"flows\":[],\"cpus\":[],\"ledger\":[],\"overhead\":"
+		"\"paths\":[],\"loss\":[],\"flows\":[],\"cpus\":[],\"tunnels\":[],\"ledger\":[],\"overhead\":"
 		"{\"events\":0,\"run_ns_per_event\":0,\"tracer_cpu_seconds\":0,"
 		"\"programs\":[]}}\n");
 	free(text);
@@ -285,6 +297,11 @@ Test(format, text)
 		" %         -         -       -\n"
 		"  unknown  0000000000000abc                          0       0 B      0 bit/s   0.00"
 		" %         -         -       -\n"
+		"\n"
+		"tunnels\n"
+		"  probe        tunnel  id                          packets\n"
+		"  h2/dev:e:rx  vxlan   42  10.0.0.1  ->  10.0.0.2        9\n"
+		"  h2/dev:e:rx  other    0                                1\n"
 		"\n"
 		"probes\n"
 		"  probe        events  packets     bytes    throughput  packet rate  lost\n"

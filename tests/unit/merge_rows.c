@@ -61,6 +61,7 @@ static void write_batch(struct writer *writer, size_t input, const struct item *
 		struct loss_row losses[ITEMS_MAX];
 		struct epoch_row epochs[ITEMS_MAX];
 		struct cost_row costs[ITEMS_MAX];
+		struct tunnel_row tunnels[ITEMS_MAX];
 	} rows;
 	const struct batch batch = {.type = items[0].type, .count = count, .rows = &rows};
 
@@ -91,6 +92,8 @@ static void write_batch(struct writer *writer, size_t input, const struct item *
 		else if (item->type == BATCH_EPOCHS)
 			rows.epochs[i] =
 				(struct epoch_row){.time_ns = item->time_ns, .probe = item->probe};
+		else if (item->type == BATCH_TUNNELS)
+			rows.tunnels[i].hash = number;
 		else
 			rows.costs[i] = (struct cost_row){.events = number, .domain = item->domain};
 	}
@@ -301,6 +304,8 @@ static void check_row(struct checker *checker, const struct batch *batch, size_t
 	}
 	if (batch->type == BATCH_FLOWS)
 		number = batch->flows[i].hash;
+	else if (batch->type == BATCH_TUNNELS)
+		number = batch->tunnels[i].hash;
 	else if (batch->type == BATCH_ANCHORS)
 		number = batch->anchors[i].tai_ns;
 	else if (batch->type == BATCH_LOSSES)
@@ -335,6 +340,7 @@ static uint64_t check_merge(size_t inputs)
 		[BATCH_LOSSES] = sizeof(struct loss_row),
 		[BATCH_EPOCHS] = sizeof(struct epoch_row),
 		[BATCH_COSTS] = sizeof(struct cost_row),
+		[BATCH_TUNNELS] = sizeof(struct tunnel_row),
 	};
 	struct merge *merge = open_sources(inputs);
 	struct checker checker = {.info = merge_info(merge)};

@@ -97,6 +97,7 @@ Test(tracefile, many_events)
 		events[i].length = UINT32_MAX - i;
 		events[i].payload = i;
 		events[i].flags = events[i].cpu = UINT16_MAX - i % 3;
+		events[i].outer = i % 3 ? UINT64_MAX - i % 3 : 0;
 	}
 	round_trip(BATCH_EVENTS, events, npackets * 4, sizeof(*events));
 	free(events);
@@ -120,6 +121,12 @@ Test(tracefile, rows)
 	const struct cost_row costs[] = {
 		{1, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX, PROGRAM_DEV_TX}};
 
+	struct tunnel_row tunnels[2] = {{.hash = UINT64_MAX}};
+
+	memset(&tunnels[1].tunnel, 0xff, sizeof(tunnels[1].tunnel));
+	tunnels[1].tunnel.pad = 0;
+	for (int i = 0; i < 16; i++)
+		tunnels[0].tunnel.saddr[i] = tunnels[0].tunnel.daddr[15 - i] = i;
 	memset(&flows[1].flow, 0xff, sizeof(flows[1].flow));
 	flows[1].flow.pad = 0;
 	for (int i = 0; i < 16; i++)
@@ -129,6 +136,7 @@ Test(tracefile, rows)
 	ROUND_TRIP(BATCH_LOSSES, losses);
 	ROUND_TRIP(BATCH_EPOCHS, epochs);
 	ROUND_TRIP(BATCH_COSTS, costs);
+	ROUND_TRIP(BATCH_TUNNELS, tunnels);
 	round_trip(BATCH_FLOWS, flows, 0, sizeof(flows[0]));
 	round_trip(BATCH_ANCHORS, anchors, 0, sizeof(anchors[0]));
 }

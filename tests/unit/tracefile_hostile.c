@@ -120,15 +120,16 @@ Test(hostile, rows)
 	cr_assert(refused(&block, &cost));
 }
 
-/* One event by hand: {flow, flow index, key, length, headers, flags, time, packet, probe, cpu}. */
+/* One event by hand: {flow, flow index, key, length, headers, flags, time, packet, probe, cpu,
+ * outer}. */
 struct column_bytes {
 	size_t size;
 	uint8_t bytes[12];
 };
 
 static const struct column_bytes good_columns[FIELDS] = {
-	{8, {1}}, {1, {0}}, {8, {2}}, {1, {60}}, {1, {56}},
-	{1, {0}}, {1, {0}}, {1, {0}}, {1, {0}},  {1, {0}},
+	{8, {1}}, {1, {0}}, {8, {2}}, {1, {60}}, {1, {56}}, {1, {0}},
+	{1, {0}}, {1, {0}}, {1, {0}}, {1, {0}},  {8, {3}},
 };
 
 static size_t columns_build(const struct vnt_columns *head, const struct column_bytes *columns,
@@ -192,6 +193,7 @@ Test(hostile, columns)
 		{"probe", FIELD_PROBE, {1, {4}}},
 		{"cpu of 17 bits", FIELD_CPU, {3, {0x80, 0x80, 0x04}}},
 		{"one value too many", FIELD_CPU, {2, {0, 0}}},
+		{"tunnel too short", FIELD_OUTER, {7, {3}}},
 	};
 	struct vnt_columns head = {1, 1, FIELDS};
 	struct column_bytes columns[FIELDS];
@@ -374,5 +376,6 @@ Test(hostile, unknown_column)
 	cr_assert_eq(event.key, 2);
 	cr_assert_eq(event.length, 60);
 	cr_assert_eq(event.payload, 32);
+	cr_assert_eq(event.outer, 3);
 	decoder_close(decoder);
 }
