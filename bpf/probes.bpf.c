@@ -76,8 +76,8 @@ struct {
 	__uint(max_entries, 1);
 } known_flows SEC(".maps");
 
-/* The loader puts the translated filter in place of the instructions from the marker on. The only
- * subprogram, hence last in each program: it can grow and move nothing else. */
+/* The loader puts the translated filter in place of the instructions from the marker on, and moves the
+ * other subprograms. */
 static __noinline int filter(const struct vnt_view *view)
 {
 	int match = VNT_FILTER_MARKER;
@@ -253,7 +253,7 @@ static __always_inline bool enter(struct vnt_view *view, __u64 network, struct v
 {
 	if (!(*glance & VNT_GLANCE_INSIDE) || !vnt_find_carried(view, &ports, layer))
 		return false;
-	if (layer->ethertype == VNT_ETHERTYPE_ETHERNET) {
+	if (layer->framed) {
 		around->flags |= vnt_out_of_reach(view, layer->offset + VNT_ETHERNET_REACH);
 		if (view->linear < layer->offset + VNT_ETHERNET_REACH)
 			return false;
@@ -374,11 +374,10 @@ static __always_inline void record(struct vnt_view *view, __u16 probe, struct ar
  */
 static __always_inline void go_back_to_tags(struct around *around, struct sk_buff *skb)
 {
-	__u32 link_header = around->network - (__u64)skb->data;
-	__u32 back = link_header - VNT_ETHERNET_BYTES;
+	__u32 back = around->network - (__u64)skb->data - VNT_ETHERNET_BYTES;
 
-	if (!vnt_is_tag(around->ethertype) || link_header <= VNT_ETHERNET_BYTES)
-		return;
+	if (!vnt_is_tag(around->ethertype) || back > VNT_HEADER_USUAL)
+		return; /* not even that is what it should be */
 	around->network -= back;
 	around->length += back;
 	around->linear += back;

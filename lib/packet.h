@@ -80,22 +80,6 @@ enum vnt_proto {
 #define VNT_UNROLL
 #endif
 
-/*
- * Makes the BPF verifier forget what it knows of a number, by means of one that it knows nothing of. From
- * where ways meet it goes on with each of the states they lead to, as long as it knows them to differ:
- * with packets in packets those are too many.
- */
-#ifdef __bpf__
-#define VNT_FORGET(number, unknown)                                              \
-	do {                                                                     \
-		__u64 forgotten = (number), any = (unknown);                     \
-		asm volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(any)); \
-		(number) = forgotten;                                            \
-	} while (0)
-#else
-#define VNT_FORGET(number, unknown) ((void)(number), (void)(unknown))
-#endif
-
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define vnt_ntohl(x) __builtin_bswap32(x)
 #else
@@ -113,11 +97,23 @@ static __always_inline int vnt_reaches(const struct vnt_view *view, __u32 words)
 	return words * 4 <= view->available;
 }
 
+#define VNT_MULTIPLIER 0x9e3779b97f4a7c15ull
+#define VNT_SEED       0x2545f4914f6cdd1dull /* anything but 0, of which a hash may be 0 again */
+
 /* One round of a multiply-xorshift hash: bijective in `hash` for any value, and the other way round. */
 static __always_inline __u64 vnt_mix(__u64 hash, __u64 value)
 {
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
+	hash = (hash ^ value) * VNT_MULTIPLIER;
 	return hash ^ hash >> 32;
+}
+
+/*
+ * Of a row of values: the hash that went through all of them, and their sum. One round does not spread the
+ * highest bits of a value far, and those of the next value can cancel them: but not in the sum as well.
+ */
+static __always_inline __u64 vnt_seal(__u64 hash, __u64 sum)
+{
+	return hash ^ sum * VNT_SEED;
 }
 
 /* Which bytes name a packet that no header field names: `bytes` from word `first` on. */
@@ -137,7 +133,7 @@ struct vnt_transport {
 /* What goes into the hash before the bytes do: the ID and the length often count up together. */
 static __always_inline __u64 vnt_digest_seed(__u64 id, __u32 rest)
 {
-	return vnt_mix(0, id << 16 ^ rest);
+	return vnt_mix(VNT_SEED, id << 16 ^ rest);
 }
 
 /* At most VNT_DIGEST_MAX bytes; what is out of reach counts as absent and sets VNT_PACKET_SHORT. */
@@ -146,7 +142,7 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 {
 	__u32 first = digest->first, bytes = digest->bytes;
 	__u32 reach = first * 4 < view->available ? view->available - first * 4 : 0;
-	__u64 hash;
+	__u64 hash, sum;
 
 	if (bytes > VNT_DIGEST_MAX)
 		bytes = VNT_DIGEST_MAX;
@@ -154,7 +150,8 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 		bytes = reach;
 		packet->flags |= VNT_PACKET_SHORT;
 	}
-	hash = digest->seed + bytes; /* so that bytes that are not there differ from zeros */
+	hash = digest->seed;
+	sum = bytes; /* so that bytes that are not there differ from zeros */
 	VNT_UNROLL
 	for (__u32 done = 0; done < VNT_DIGEST_MAX; done += 8) {
 		__u32 at = first + done / 4;
@@ -166,8 +163,9 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 		if (bytes - done < 8)
 			value &= ~0ull << (64 - 8 * (bytes - done));
 		hash = vnt_mix(hash, value);
+		sum += value;
 	}
-	return hash;
+	return vnt_seal(hash, sum);
 }
 
 /* Sets the key if the segment carries data, else what its key is a digest of. */
@@ -274,12 +272,17 @@ static __always_inline void vnt_parse_ipv6(const struct vnt_view *view, struct v
 					   struct vnt_transport *transport)
 {
 	__u32 word = vnt_word(view, 1), at = VNT_IPV6_WORDS;
+	__u64 sum = 0;
 
 	packet->length = word >> 16 ? (word >> 16) + 40 : 0;
 	packet->proto = word >> 8;
-	for (__u32 i = 2; i < 10; i += 2)
-		packet->flow = vnt_mix(packet->flow,
-				       (__u64)vnt_word(view, i) << 32 | vnt_word(view, i + 1));
+	for (__u32 i = 2; i < 10; i += 2) {
+		__u64 value = (__u64)vnt_word(view, i) << 32 | vnt_word(view, i + 1);
+
+		packet->flow = vnt_mix(packet->flow, value);
+		sum += value;
+	}
+	packet->flow = vnt_seal(packet->flow, sum);
 	transport->id = 0;
 	for (int i = 0; i < VNT_EXTENSIONS_MAX; i++) {
 		__u32 proto = packet->proto;
@@ -309,7 +312,7 @@ static __always_inline void vnt_parse_other(const struct vnt_view *view, struct 
 			       (__u64)vnt_word(view, 4) >> 16 << 32 | vnt_word(view, 6);
 	if (view->ethertype == VNT_ETHERTYPE_IPV4 || view->ethertype == VNT_ETHERTYPE_IPV6)
 		packet->flags |= VNT_PACKET_SHORT; /* not even its header is there */
-	digest->seed = 0;
+	digest->seed = 1;
 	digest->first = 0;
 	digest->bytes = 28;
 }

@@ -9,7 +9,7 @@
  *
  *   while vnt_glance() says so        cheap, for the packets that carry nothing
  *     if !vnt_find_carried()  break
- *     if the layer's EtherType is still VNT_ETHERTYPE_ETHERNET
+ *     if layer.framed
  *       vnt_pass_ethernet()           with a word from behind the view
  *     vnt_enter()                     and copy the header bytes from layer.offset on
  *     if !vnt_is_sound()              vnt_leave(), copy those from before again, and stop
@@ -50,6 +50,7 @@ struct vnt_layer {
 	__u32 offset;             /* from the network header of what carries it */
 	__u32 end;                /* of what carries it */
 	__u32 ethertype;
+	__u32 framed; /* there is an Ethernet header at `offset`, which is still to be passed */
 	/* What vnt_enter() changed. */
 	__u32 outer_ethertype;
 	__u32 outer_length;
@@ -221,8 +222,6 @@ static __always_inline int vnt_find_in_transport(const struct vnt_view *view, __
 {
 	int found = 0;
 
-	VNT_FORGET(at, view->words[0]);
-	VNT_FORGET(proto, view->words[0]);
 	if (!vnt_reaches(view, at + 4))
 		return 0;
 	if (proto == VNT_PROTO_UDP)
@@ -233,6 +232,7 @@ static __always_inline int vnt_find_in_transport(const struct vnt_view *view, __
 		found = vnt_find_in_ip(at, VNT_ETHERTYPE_IPV4, layer);
 	else if (proto == VNT_PROTO_IPV6)
 		found = vnt_find_in_ip(at, VNT_ETHERTYPE_IPV6, layer);
+	layer->framed = layer->ethertype == VNT_ETHERTYPE_ETHERNET;
 	return found && vnt_is_carried(layer->ethertype);
 }
 
@@ -288,6 +288,7 @@ static __always_inline void vnt_pass_ethernet(struct vnt_layer *layer, __u32 wor
 {
 	layer->ethertype = vnt_type_of_frame(word >> 16);
 	layer->offset += VNT_ETHERNET_BYTES;
+	layer->framed = 0;
 }
 
 static __always_inline int vnt_find_in_tag(const struct vnt_view *view, struct vnt_layer *layer)
@@ -315,15 +316,6 @@ static __always_inline int vnt_find_in_mpls(const struct vnt_view *view, struct 
 	return vnt_reaches(view, 2) && (!(word & 0x100) || version == 4 || version == 6);
 }
 
-static __always_inline void vnt_forget_layer(const struct vnt_view *view, struct vnt_layer *layer)
-{
-	VNT_FORGET(layer->tunnel.id, view->words[0]);
-	VNT_FORGET(layer->tunnel.kind, view->words[0]);
-	VNT_FORGET(layer->offset, view->words[0]);
-	VNT_FORGET(layer->end, view->words[0]);
-	VNT_FORGET(layer->ethertype, view->words[0]);
-}
-
 /* Whether the packet of the view carries another one; *layer says which. */
 static __always_inline int vnt_find_carried(const struct vnt_view *view,
 					    const volatile struct vnt_ports *ports,
@@ -341,14 +333,10 @@ static __always_inline int vnt_find_carried(const struct vnt_view *view,
 		found = vnt_find_in_tag(view, layer);
 	else
 		found = vnt_find_in_mpls(view, layer);
-	vnt_forget_layer(view, layer);
 	/* Mostly it lies in the part of the view that is always copied. */
-	if (found && layer->ethertype == VNT_ETHERTYPE_ETHERNET &&
-	    layer->offset + VNT_ETHERNET_REACH <= VNT_HEADER_USUAL &&
+	if (found && layer->framed && layer->offset + VNT_ETHERNET_REACH <= VNT_HEADER_USUAL &&
 	    layer->offset + VNT_ETHERNET_REACH <= view->available)
 		vnt_pass_ethernet(layer, vnt_word(view, layer->offset / 4 + 3));
-	VNT_FORGET(layer->ethertype, view->words[0]);
-	VNT_FORGET(layer->offset, view->words[0]);
 	return found;
 }
 
@@ -360,6 +348,22 @@ static __always_inline void vnt_set_extent(struct vnt_view *view, __u32 ethertyp
 	view->linear = linear;
 	view->available = linear < VNT_HEADER_MAX ? linear : VNT_HEADER_MAX;
 }
+
+/*
+ * Makes the BPF verifier forget what it knows of a number, by means of one that it knows nothing of. From
+ * where ways meet it goes on with each of the states they lead to, as long as it knows them to differ:
+ * with packets in packets those are too many.
+ */
+#ifdef __bpf__
+#define VNT_FORGET(number, unknown)                                              \
+	do {                                                                     \
+		__u64 forgotten = (number), any = (unknown);                     \
+		asm volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(any)); \
+		(number) = forgotten;                                            \
+	} while (0)
+#else
+#define VNT_FORGET(number, unknown) ((void)(number), (void)(unknown))
+#endif
 
 static __always_inline void vnt_forget_extent(struct vnt_view *view)
 {

@@ -15,6 +15,7 @@ struct look {
 	__u64 outer;
 	size_t offset; /* of the innermost packet */
 	__u8 garbage;  /* what is behind the bytes in reach */
+	__u32 reach;   /* of a filter */
 };
 
 /* As for a kernel with bpf_rdonly_cast(): only what somebody will look at. */
@@ -26,7 +27,7 @@ static inline __u32 look_copy(struct look *look, const __u8 *bytes, const struct
 	memset(view->header, look->garbage, sizeof(view->header));
 	memcpy(view->header, bytes + look->offset, view->available);
 	glance = vnt_is_plain(view, ports) ? VNT_GLANCE_SHORT : vnt_glance(view, ports);
-	if (glance & VNT_GLANCE_SHORT)
+	if (glance & VNT_GLANCE_SHORT && look->reach <= VNT_HEADER_USUAL)
 		memset(view->header + VNT_HEADER_USUAL, 0, VNT_HEADER_MAX - VNT_HEADER_USUAL);
 	return glance;
 }
@@ -39,7 +40,7 @@ static inline __u32 look_type(const __u8 *ethernet)
 	return vnt_ntohl(word);
 }
 
-/* `linear` of `size` bytes are in reach. Sets all of *look but look->garbage. */
+/* `linear` of `size` bytes are in reach. Sets all of *look but garbage and reach. */
 static inline void look_at(struct look *look, const __u8 *bytes, __u32 linear, __u32 size,
 			   __u32 ethertype, const struct vnt_ports *ports)
 {
@@ -48,12 +49,12 @@ static inline void look_at(struct look *look, const __u8 *bytes, __u32 linear, _
 	__u16 flags = 0;
 	__u32 glance;
 
-	*look = (struct look){.garbage = look->garbage};
+	*look = (struct look){.garbage = look->garbage, .reach = look->reach};
 	vnt_set_extent(view, ethertype, size, linear);
 	glance = look_copy(look, bytes, ports);
 	while (look->ntunnels < VNT_LAYERS_MAX && glance & VNT_GLANCE_INSIDE &&
 	       vnt_find_carried(view, ports, &layer)) {
-		if (layer.ethertype == VNT_ETHERTYPE_ETHERNET) {
+		if (layer.framed) {
 			flags |= vnt_out_of_reach(view, layer.offset + VNT_ETHERNET_REACH);
 			if (view->linear < layer.offset + VNT_ETHERNET_REACH)
 				break;

@@ -16,29 +16,58 @@
 
 #include "bpf/tracer.h"
 
-#define SIZES 1400
-#define WAYS  2
+#define SIZES      1400
+#define VXLAN_PORT 4789
+#define WAYS       2
 
-static int send_datagrams(int count)
+/* What a datagram starts with. */
+static const uint8_t vxlan[] = {
+	8,    0, 0, 0,  0, 0,  42, 0,                                      /* VXLAN */
+	2,    0, 0, 0,  0, 2,  2,  0, 0, 0,  0, 1, 8, 0,                   /* Ethernet */
+	0x45, 0, 1, 44, 1, 2,  0,  0, 9, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, /* IPv4 */
+	0,    9, 0, 9,  1, 24, 0,  0,                                      /* UDP */
+};
+
+static int send_to(int sock, uint16_t port, int i)
 {
 	const struct sockaddr_in to = {
 		.sin_family = AF_INET,
-		.sin_port = htons(5001),
+		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	char bytes[SIZES];
-	int sock = socket(AF_INET, SOCK_DGRAM, 0), bound = socket(AF_INET, SOCK_DGRAM, 0);
+	uint8_t bytes[SIZES];
 
-	if (sock < 0 || bound < 0 || bind(bound, (const struct sockaddr *)&to, sizeof(to)))
+	memset(bytes, i, sizeof(bytes));
+	if (port == VXLAN_PORT)
+		memcpy(bytes, vxlan, sizeof(vxlan));
+	if (sendto(sock, bytes, i % SIZES, 0, (const struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
-	for (int i = 0; i < count; i++) {
-		memset(bytes, i, sizeof(bytes));
-		if (sendto(sock, bytes, i % SIZES, 0, (const struct sockaddr *)&to, sizeof(to)) < 0)
-			return -errno;
-	}
-	close(sock);
-	close(bound);
 	return 0;
+}
+
+static int bind_to(uint16_t port)
+{
+	const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (sock < 0 || bind(sock, (const struct sockaddr *)&to, sizeof(to)))
+		return -errno;
+	return sock;
+}
+
+/* Every other one with a packet in it, or with as much of it as there is room for. */
+static int send_datagrams(int count)
+{
+	static const uint16_t ports[2] = {5001, VXLAN_PORT};
+	int bound[2] = {bind_to(ports[0]), bind_to(ports[1])}, err = 0;
+
+	if (bound[0] < 0 || bound[1] < 0)
+		return -EADDRINUSE;
+	for (int i = 0; !err && i < count; i++)
+		err = send_to(bound[0], ports[i % 2], i);
+	close(bound[0]);
+	close(bound[1]);
+	return err;
 }
 
 static int open_tracer(struct tracer **tracer, bool portable)
