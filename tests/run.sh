@@ -24,7 +24,7 @@ cd "$source_dir" || exit
 passed=0
 failed=0
 
-steps=(packages release sanitize unit unit-sanitize bats bats-sanitize guest model format tidy
+steps=(packages release sanitize unit unit-sanitize bats bats-sanitize guest model fuzz format tidy
 	man shell bench)
 
 step_packages() {
@@ -65,6 +65,16 @@ step_guest() {
 # The event ring's protocol, in every interleaving.
 step_model() {
 	tests/model/run.sh
+}
+
+# A minute of the header parsers; FUZZ_SECONDS for more.
+step_fuzz() {
+	cmake -S . -B "$release-fuzz" -G Ninja -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_C_COMPILER=clang \
+		-DFUZZ=ON && ninja -C "$release-fuzz" fuzz-packet fuzz-corpus &&
+		mkdir "$logs/corpus" &&
+		"$release-fuzz/tests/fuzz-corpus" "$logs/corpus" tests/data/*.pcap &&
+		"$release-fuzz/tests/fuzz-packet" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=700 \
+			-print_final_stats=1 "$logs/corpus"
 }
 
 step_format() {
