@@ -59,7 +59,7 @@ step_bats-sanitize() {
 
 # Other kernels, emulated.
 step_guest() {
-	BUILD=$release VNETTRACE=$release/vnettrace timeout 400 bats --tap --filter-tags guest tests
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 700 bats --tap --filter-tags guest tests
 }
 
 # The event ring's protocol, in every interleaving.
