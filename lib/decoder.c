@@ -112,12 +112,8 @@ static int decoder_take(struct decoder *decoder, enum field_id id, uint64_t *val
 	struct cursor *cursor = &decoder->cursors[id];
 	uint64_t bits = 0;
 
-	if (!cursor->at && fields[id].optional) {
-		memset(values, 0, count * sizeof(*values));
-		return 0;
-	}
 	if (!cursor->at)
-		return -EBADMSG;
+		return fields[id].optional ? 0 : -EBADMSG;
 	switch (cursor->encoding) {
 	case ENCODING_FIXED64:
 		cursor->at = take_fixed(cursor->at, cursor->end, values, count);
@@ -184,6 +180,8 @@ static int decoder_parse(struct decoder *decoder, const uint8_t *payload, size_t
 				(struct cursor){at, at + bytes, le16toh(column.encoding)};
 		at += bytes;
 	}
+	if (!decoder->cursors[FIELD_OUTER].at)
+		memset(decoder->values[FIELD_OUTER], 0, sizeof(decoder->values[FIELD_OUTER]));
 	return 0;
 }
 

@@ -153,14 +153,19 @@ static uint8_t *put_values(enum field_encoding encoding, uint8_t *at, uint64_t *
 	return at;
 }
 
-static void encoder_choose(struct encoder *encoder, const struct vnt_event *events, size_t count)
+/* The first chunk in which there is a tunnel, behind `before` events without. */
+static void encoder_meet_tunnels(struct encoder *encoder, size_t before)
 {
-	bool tunnels = false;
+	const uint64_t *values = encoder->values[FIELD_OUTER];
+	uint64_t all = 0;
 
-	for (size_t i = 0; i < count && !tunnels; i++)
-		tunnels = events[i].outer;
-	for (int id = 0; id < FIELDS; id++)
-		encoder->used[id] = !fields[id].optional || tunnels;
+	for (size_t i = 0; i < encoder->counts[SCOPE_EVENT]; i++)
+		all |= values[i];
+	if (!all)
+		return;
+	encoder->used[FIELD_OUTER] = true;
+	encoder->ends[FIELD_OUTER] += before * sizeof(*values);
+	memset(encoder->columns[FIELD_OUTER], 0, before * sizeof(*values));
 }
 
 static uint32_t encoder_columns(const struct encoder *encoder)
@@ -212,12 +217,15 @@ size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size
 	memset(encoder->flow_slots, 0, sizeof(encoder->flow_slots));
 	encoder->npackets = 0;
 	encoder->nflows = 0;
-	encoder_choose(encoder, events, count);
-	for (int id = 0; id < FIELDS; id++)
+	for (int id = 0; id < FIELDS; id++) {
 		encoder->ends[id] = encoder->columns[id];
+		encoder->used[id] = !fields[id].optional;
+	}
 
 	for (size_t i = 0; i < count; i += CHUNK) {
 		encoder_split(encoder, &events[i], count - i < CHUNK ? count - i : CHUNK, time_ns);
+		if (!encoder->used[FIELD_OUTER])
+			encoder_meet_tunnels(encoder, i);
 		for (int id = 0; id < FIELDS; id++)
 			if (encoder->used[id])
 				encoder->ends[id] = put_values(

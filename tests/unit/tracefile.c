@@ -97,7 +97,7 @@ Test(tracefile, many_events)
 		events[i].length = UINT32_MAX - i;
 		events[i].payload = i;
 		events[i].flags = events[i].cpu = UINT16_MAX - i % 3;
-		events[i].outer = i % 3 ? UINT64_MAX - i % 3 : 0;
+		events[i].outer = i > npackets && i % 3 ? UINT64_MAX - i % 3 : 0;
 	}
 	round_trip(BATCH_EVENTS, events, npackets * 4, sizeof(*events));
 	free(events);
