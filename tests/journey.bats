@@ -37,6 +37,7 @@ means_add_up() {
 	send_numbers $COUNT 100 10.0.0.2
 	report_path
 	all_complete $COUNT
+	scenario "UDP, IPv4, through Open vSwitch" $COUNT "$FORTH"
 	json ".paths | length == 1 and .[0].probes == $FORTH"
 	json ".paths[0] | .packets == $COUNT and .end_to_end.count == $COUNT and .end_to_end.min_ns > 0"
 	json '[.paths[0].hops[].cross_domain] == [true, false, true]'
@@ -107,6 +108,7 @@ means_add_up() {
 	send_numbers $COUNT 100 fd00::2
 	report_path
 	all_complete $COUNT
+	scenario "UDP, IPv6, through Open vSwitch" $COUNT "$FORTH"
 	json ".paths | length == 1 and .[0].probes == $FORTH"
 	json '.flows[0].dst == "fd00::2"'
 	means_add_up
@@ -134,6 +136,7 @@ means_add_up() {
 	in_ns "$NET_H1" ping -q -c 20 -i 0.01 fd00::2
 	report_path
 	all_complete 80
+	scenario "ping, IPv4 and IPv6" 80 "$FORTH" "$BACK"
 	means_add_up
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # run.sh - every test: installs packages, builds Release and Sanitize, runs unit tests and bats with
-# both, checks format, lint and manual pages. Closes with "N passed, N failed". Needs root.
+# both, checks format, lint and manual pages. Closes with a table of what became of the packets that
+# were to be recognised, and "N passed, N failed". Needs root.
 #
 #   tests/run.sh [STEP]...    only these steps: see the list of them below
 set -uo pipefail
@@ -138,6 +139,15 @@ show_failures() {
 	fi | sed 's/^/    /'
 }
 
+# What became of the packets of each scenario that the tests sent: tests/lib/record.bash.
+print_scenarios() {
+	grep -q '^# scenario' "$logs"/* || return
+	{
+		echo "scenario|packets sent|joined|ambiguous|wrong"
+		sed -n 's/^# scenario: //p' "$logs"/*
+	} | column -t -s '|'
+}
+
 (($#)) || set -- "${steps[@]}"
 for step; do
 	declare -F "step_$step" >/dev/null || {
@@ -148,5 +158,6 @@ done
 for step; do
 	run_step "$step"
 done
+print_scenarios
 echo "$passed passed, $failed failed"
 ((failed == 0))

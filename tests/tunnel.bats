@@ -63,8 +63,9 @@ report_overlay() {
 	record_stop host && "$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/host.vnt"
 }
 
-# one_path PACKETS PROBES
+# one_path PACKETS PROBES SCENARIO
 one_path() {
+	scenario "$3" "$1" "$(jq -c '.paths[0].probes' "$NET_DIR/all.json")"
 	json ".packets == {observed: $1, complete: $1, partial: 0, ambiguous: 0}"
 	json ".paths | length == 1 and (.[0].probes | length == $2) and .[0].packets == $1"
 }
@@ -74,7 +75,7 @@ one_path() {
 	record_overlay 'udp port 5001'
 	send_numbers 500 100 10.0.0.2
 	report_overlay
-	one_path 500 8
+	one_path 500 8 "UDP through an overlay"
 	json '.flows | length == 1 and .[0].src == "10.0.0.1" and .[0].dst == "10.0.0.2"
 		and .[0].bytes == 500 * 128'
 	json '[.tunnels[] | {kind, id, src, dst, packets}] | length == 2 and all(. ==
@@ -117,11 +118,11 @@ one_path() {
 	send_numbers 100 100 10.0.0.2
 	report_overlay
 	json '.tunnels == []'
-	one_path 100 6
+	one_path 100 6 "VXLAN at a port that is not known"
 	record_overlay --vxlan-port 9999 'udp port 5001'
 	send_numbers 100 100 10.0.0.2
 	report_overlay
-	one_path 100 8
+	one_path 100 8 "VXLAN at a port that is given"
 	json '.tunnels | length == 2'
 }
 
@@ -139,7 +140,7 @@ one_path() {
 	record_overlay -p "dev:vx1:tx" -p "dev:$NET_H2/vx1:rx" 'udp port 5001'
 	send_numbers 200 100 10.5.0.2
 	report_overlay
-	one_path 200 10
+	one_path 200 10 "VXLAN in VXLAN"
 	json '.flows | length == 1 and .[0].src == "10.5.0.1"'
 	json '[.tunnels[] | select(.id == 42 and .src == "10.8.0.1" and .packets == 200)] | length == 2'
 	json '[.tunnels[] | select(.id == 7 and .src == "10.0.0.1" and .packets == 200)] | length == 8'
@@ -154,7 +155,7 @@ one_path() {
 	in_ns "$NET_H1" "$FRAMES" 50 eth0 0x8100 0x88b5
 	in_ns "$NET_H1" "$FRAMES" 50 eth0 0x88a8 0x8100 0x88b6
 	report_path
-	one_path 100 4
+	one_path 100 4 "frames with VLAN tags"
 	json '[.flows[] | .proto, .packets] | sort == [50, 50, "0x88b5", "0x88b6"]'
 	json '[.tunnels[] | select(.kind == "vlan") | .id] | unique == [100, 101]'
 }

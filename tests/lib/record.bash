@@ -84,6 +84,20 @@ json() {
 	return 1
 }
 
+# scenario NAME SENT PATH...: a row of the table that run.sh closes with. A PATH is an array of probes:
+# packets on any other one, and packets more than were sent, were joined wrongly, and fail.
+scenario() {
+	local row
+
+	row=$(jq -r --arg name "$1" --argjson sent "$2" --argjson right "[$(IFS=, && echo "${*:3}")]" '
+		([.paths[] | select(.probes | IN($right[]) | not) | .packets] | add // 0) as $stray |
+		.packets | [$name, $sent, .complete, .ambiguous,
+			$stray + ([.observed - $sent, 0] | max)] | join("|")' \
+		"$NET_DIR/all.json")
+	echo "# scenario: $row" >&3
+	[[ $row == *"|0" ]]
+}
+
 # send_numbers COUNT SIZE ADDRESS [RATE]: from h1 to h2, port 5001; fails unless all arrive.
 send_numbers() {
 	local receiver
