@@ -64,6 +64,8 @@ static int drain_cpu(struct drain *drain, unsigned int number, uint64_t now_ns, 
 		slot = tracer_next(drain->tracer, number);
 		if (!slot)
 			break;
+		if (slot->kind == VNT_SLOT_NOTHING)
+			continue;
 		if (slot->kind != VNT_SLOT_EVENT)
 			err = drain->announced(drain->context, slot);
 		else if (slot->event.time_ns >= from_ns)

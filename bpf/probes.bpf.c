@@ -112,6 +112,14 @@ static __always_inline void count_dropped(__u32 cpu, __u32 probe)
 		__sync_fetch_and_add(&count->dropped, 1);
 }
 
+static __always_inline void count_unread(__u32 cpu, __u32 probe)
+{
+	struct vnt_count *count = find_count(cpu, probe);
+
+	if (count)
+		__sync_fetch_and_add(&count->unread, 1);
+}
+
 static __always_inline void count_sampled(__u32 cpu, __u32 probe, __u32 length)
 {
 	struct vnt_count *count = find_count(cpu, probe);
@@ -237,13 +245,14 @@ static __always_inline __u32 read_type(__u64 ethernet, bool direct)
 
 /* The outermost packet, and what was found behind its headers. */
 struct around {
-	__u64 network; /* address of its network header */
+	__u64 inner;   /* address of the network header of the innermost packet */
+	__u64 network; /* address of its own */
 	__u64 outer;   /* hash of the innermost tunnel, 0 if there is none */
 	__u32 ethertype;
 	__u32 length;
 	__u32 linear;
 	__u16 flags; /* of the event: VNT_PACKET_SHORT */
-	__u16 found; /* 0: it carries nothing, and all else here is garbage */
+	__u16 found; /* 0: it carries nothing, and all else here but `inner` is garbage */
 };
 
 /* From the packet of the view, at `network`, to the one it carries, if it does. *glance is what the
@@ -294,6 +303,7 @@ static __always_inline int unwrap(struct vnt_view *view, struct around *around, 
 		if (announce)
 			announce_tunnel(bpf_get_smp_processor_id(), outer, &layer.tunnel);
 	}
+	around->inner = network;
 	around->outer = outer;
 	return 0;
 }
@@ -327,16 +337,35 @@ static __always_inline void record_around(__u32 cpu, struct vnt_view *view, stru
 		call_unwrap(view, around, true, direct);
 }
 
+/* False if the packet may have a stamp that is out of reach: its ID is not known. What is read of it takes
+ * the end of the view: the stack is full, and after the ID only addresses are looked up there. */
+static __always_inline bool identify(struct vnt_view *view, const struct around *around,
+				     struct vnt_packet *packet)
+{
+	__u32 *option = &view->words[(VNT_HEADER_MAX - VNT_STAMP_BYTES) / 4];
+
+	vnt_packet_parse(view, packet);
+	if (LIKELY(!packet->stamp_at))
+		return true;
+	if (packet->stamp_at + VNT_STAMP_BYTES > view->linear ||
+	    bpf_probe_read_kernel(option, VNT_STAMP_BYTES,
+				  (const void *)(around->inner + packet->stamp_at)))
+		return false;
+	vnt_packet_stamp(packet, option);
+	return true;
+}
+
 static __always_inline void record(struct vnt_view *view, __u16 probe, struct around *around,
 				   bool direct)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct vnt_packet packet = {};
 	struct vnt_slot *slot;
+	bool known = true;
 	__u64 position;
 
 	if (sampling) {
-		vnt_packet_parse(view, &packet);
+		known = identify(view, around, &packet);
 		if (vnt_sample_level(packet.flow, packet.key, packet.payload, packet.flags) >
 		    threshold) {
 			count_sampled(cpu, probe, packet.length);
@@ -350,9 +379,9 @@ static __always_inline void record(struct vnt_view *view, __u16 probe, struct ar
 	}
 	slot->event.time_ns = bpf_ktime_get_ns();
 	if (!sampling)
-		vnt_packet_parse(view, &packet);
+		known = identify(view, around, &packet);
 	announce_flow(cpu, view, &packet); /* before the event can be read */
-	slot->kind = VNT_SLOT_EVENT;
+	slot->kind = known ? VNT_SLOT_EVENT : VNT_SLOT_NOTHING;
 	slot->follow = 0;
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
@@ -363,6 +392,8 @@ static __always_inline void record(struct vnt_view *view, __u16 probe, struct ar
 	slot->event.flags = packet.flags;
 	slot->event.pad = 0;
 	slot->event.outer = 0;
+	if (UNLIKELY(!known))
+		count_unread(cpu, probe);
 	if (UNLIKELY(around->found))
 		record_around(cpu, view, around, slot, direct);
 	vnt_slot_publish(slot, position);
@@ -411,6 +442,7 @@ static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsi
 		link_header = linear;
 	vnt_set_extent(&view, bpf_ntohs(skb->protocol), skb->len - link_header,
 		       linear - link_header);
+	around.inner = (__u64)network;
 	around.found = 0;
 	if (UNLIKELY(copy_header(&view, (__u64)network, direct) & VNT_GLANCE_INSIDE))
 		look_inside(skb, &view, &around, (__u64)network, direct);

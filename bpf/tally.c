@@ -43,8 +43,8 @@ int tally_open(struct tally *tally, struct tracer *tracer, struct writer *writer
 				.start_cpu_ns = own_cpu_ns()};
 	tally->counts = calloc(counts, sizeof(*tally->counts));
 	tally->unwritten = calloc(info->nprobes, sizeof(*tally->unwritten));
-	/* Two causes of each count, one of each probe, and two for all. */
-	tally->rows = calloc(2 * counts + info->nprobes + 2, sizeof(*tally->rows));
+	/* Three causes of each count, one of each probe, and two for all. */
+	tally->rows = calloc(3 * counts + info->nprobes + 2, sizeof(*tally->rows));
 	if (!tally->counts || !tally->unwritten || !tally->rows)
 		return -ENOMEM;
 	for (unsigned int cpu = 0; cpu < cpus; cpu++)
@@ -59,7 +59,7 @@ static void add_fresh(struct tally_count *count, const struct vnt_count *more, u
 		      uint64_t last_ns)
 {
 	struct vnt_count *fresh = &count->fresh;
-	bool none = !fresh->dropped && !fresh->sampled;
+	bool none = !fresh->dropped && !fresh->sampled && !fresh->unread;
 
 	if (none || first_ns < count->first_ns)
 		count->first_ns = first_ns;
@@ -68,6 +68,7 @@ static void add_fresh(struct tally_count *count, const struct vnt_count *more, u
 	fresh->dropped += more->dropped;
 	fresh->sampled += more->sampled;
 	fresh->sampled_bytes += more->sampled_bytes;
+	fresh->unread += more->unread;
 }
 
 void tally_sampled(struct tally *tally, const struct vnt_event *event)
@@ -98,10 +99,11 @@ static void look(struct tally *tally, unsigned int cpu, size_t probe, uint64_t n
 		.dropped = now.dropped - count->known.dropped,
 		.sampled = now.sampled - count->known.sampled,
 		.sampled_bytes = now.sampled_bytes - count->known.sampled_bytes,
+		.unread = now.unread - count->known.unread,
 	};
 
 	count->known = now;
-	if (more.dropped || more.sampled)
+	if (more.dropped || more.sampled || more.unread)
 		add_fresh(count, &more, tally->looked_ns, now_ns);
 }
 
@@ -124,16 +126,19 @@ static void add_count(struct tally *tally, unsigned int cpu, size_t probe)
 		.cpu = cpu,
 		.cause = LOSS_RING_FULL,
 	};
-	struct loss_row sampled = dropped;
+	struct loss_row sampled = dropped, unread = dropped;
 
 	sampled.count = count->fresh.sampled;
 	sampled.bytes = count->fresh.sampled_bytes;
 	sampled.cause = LOSS_SAMPLED;
-	tally->lost += dropped.count;
+	unread.count = count->fresh.unread;
+	unread.cause = LOSS_UNREAD;
+	tally->lost += dropped.count + unread.count;
 	tally->sampled += sampled.count;
 	count->fresh = (struct vnt_count){};
 	add_loss(tally, &dropped);
 	add_loss(tally, &sampled);
+	add_loss(tally, &unread);
 }
 
 static void add_unwritten(struct tally *tally, size_t probe, uint64_t now_ns)

@@ -79,6 +79,7 @@ struct vnt_count tracer_count(const struct tracer *tracer, unsigned int cpu, uns
 		.dropped = __atomic_load_n(&count->dropped, __ATOMIC_RELAXED),
 		.sampled = __atomic_load_n(&count->sampled, __ATOMIC_RELAXED),
 		.sampled_bytes = __atomic_load_n(&count->sampled_bytes, __ATOMIC_RELAXED),
+		.unread = __atomic_load_n(&count->unread, __ATOMIC_RELAXED),
 	};
 }
 

@@ -35,6 +35,7 @@ enum vnt_packet_flags {
 	VNT_PACKET_TCP_DATA = 1 << 0, /* key is a byte range: sequence number, TSval, IP ID */
 	VNT_PACKET_FRAGMENT = 1 << 1, /* IP fragment; its flow has no ports */
 	VNT_PACKET_SHORT = 1 << 2,    /* not all bytes the key is made of were in reach */
+	VNT_PACKET_STAMPED = 1 << 3,  /* key is made of a stamp (stamp.h) */
 };
 
 /* The 5-tuple. Addresses in network order, IPv4 in the first four bytes, unused bytes 0. */

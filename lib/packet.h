@@ -8,10 +8,15 @@
  * checksums, which hops and offloads rewrite.
  *
  *   flow  hash of protocol, addresses and ports (fragments: no ports)
- *   key   TCP with payload: IP ID << 48 | (TSval & 0xffff) << 32 | sequence number
+ *   key   TCP with payload: IP ID << 48 | (TSval & 0xffff) << 32 | sequence number;
+ *                         stamped: stamp << 32 | sequence number
  *         TCP without:      digest of IP ID, sequence, acknowledgement, flags, window, options
  *         UDP, UDP-Lite:    digest of IP ID, length and the first payload bytes
  *         anything else:    digest of IP ID and the first bytes, without ICMP's and SCTP's checksum
+ *
+ * A stamp (stamp.h) goes into the digest. Whether a datagram may have one is known from its length
+ * fields alone, so all probes agree on that, but the stamp itself may lie where a probe cannot look: such
+ * a packet must not be an event, for it would look like another one (`stamp_at` below).
  *
  * Everything is read as 32-bit words: every header here starts on a multiple of four bytes from the
  * network header, and the BPF verifier wants aligned stack reads.
@@ -20,6 +25,7 @@
 #define VNT_PACKET_H
 
 #include "event.h"
+#include "stamp.h"
 
 #define VNT_HEADER_MAX     128 /* bytes a probe copies from the network header on, at most */
 #define VNT_HEADER_USUAL   64  /* bytes of them that most packets' IDs are made of (tunnel.h) */
@@ -49,6 +55,10 @@ struct vnt_packet {
 	__u16 flags;   /* VNT_PACKET_* */
 	__u8 proto;
 	__u8 pad;
+	/* Byte from the network header on where a UDP stamp may be, or 0. The ID is complete once
+	 * vnt_packet_stamp() has seen the VNT_STAMP_BYTES there. */
+	__u32 stamp_at;
+	__u32 pad_end;
 };
 
 #define VNT_IPV4_WORDS     5 /* of the header without options */
@@ -173,25 +183,62 @@ static __always_inline void vnt_parse_tcp(const struct vnt_view *view, struct vn
 					  const struct vnt_transport *transport,
 					  struct vnt_digest *digest)
 {
-	__u32 at = transport->at, control = vnt_word(view, at + 3), tsval = 0;
-	__u32 header = control >> 28;
+	__u32 at = transport->at, control = vnt_word(view, at + 3);
+	__u32 header = control >> 28, id = transport->id << 16;
 	__u32 data = (at + header) * 4;
 
+	if (header >= 8 && vnt_reaches(view, at + 7) && vnt_word(view, at + 5) == 0x0101080a)
+		id |= vnt_word(view, at + 6) & 0xffff; /* TSval */
+	/* Linux puts the options of BPF programs last. What looks like one by chance does so at every
+	 * probe: there is no need to walk from option to option. */
+	if (header >= 7 && vnt_reaches(view, at + header) &&
+	    vnt_word(view, at + header - 2) == VNT_STAMP_TCP) {
+		id = vnt_word(view, at + header - 1);
+		packet->flags |= VNT_PACKET_STAMPED;
+	}
 	packet->payload = transport->end > data ? transport->end - data : 0;
 	if (packet->payload && !(control & 0x20000)) { /* not SYN */
-		if (header >= 8 && vnt_reaches(view, at + 7) &&
-		    vnt_word(view, at + 5) == 0x0101080a)
-			tsval = vnt_word(view, at + 6);
 		packet->flags |= VNT_PACKET_TCP_DATA;
-		packet->key = transport->id << 48 | (__u64)(tsval & 0xffff) << 32 |
-			      vnt_word(view, at + 1);
+		packet->key = (__u64)id << 32 | vnt_word(view, at + 1);
 		return;
 	}
+	if (packet->flags & VNT_PACKET_STAMPED) /* the digest may end before it */
+		digest->seed = vnt_mix(digest->seed, id);
 	digest->seed =
 		vnt_mix(digest->seed, (__u64)vnt_word(view, at + 1) << 32 | vnt_word(view, at + 2));
 	digest->seed = vnt_mix(digest->seed, control);
 	digest->first = at + 5;
 	digest->bytes = header > 5 ? (header - 5) * 4 : 0;
+}
+
+/*
+ * Without the stamp behind it: so the digest is the same before and after stamping. Other options of
+ * the same length are left out of it too.
+ */
+static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vnt_packet *packet,
+					  const struct vnt_transport *transport,
+					  struct vnt_digest *digest)
+{
+	__u32 at = transport->at, rest = transport->end - at * 4;
+	__u32 length = vnt_word(view, at + 1) >> 16;
+
+	if (packet->proto == VNT_PROTO_UDP && length >= 8 && length + VNT_STAMP_TRAILER == rest) {
+		packet->stamp_at = at * 4 + length + vnt_stamp_offset(length);
+		digest->seed = vnt_digest_seed(transport->id, length);
+		rest = length;
+	}
+	packet->payload = rest - 8;
+	digest->first = at + 2;
+	digest->bytes = rest - 8;
+}
+
+/* `option` is what lies at packet->stamp_at: if it is a stamp, the key becomes the stamped packet's. */
+static __always_inline void vnt_packet_stamp(struct vnt_packet *packet, const __u32 option[2])
+{
+	if (vnt_ntohl(option[0]) != VNT_STAMP_UDP)
+		return;
+	packet->key = vnt_mix(packet->key, vnt_ntohl(option[1]));
+	packet->flags |= VNT_PACKET_STAMPED;
 }
 
 static __always_inline int vnt_has_ports(__u32 proto)
@@ -223,9 +270,7 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 	if (proto == VNT_PROTO_TCP && rest >= 20 && vnt_reaches(view, at + 5)) {
 		vnt_parse_tcp(view, packet, transport, digest);
 	} else if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
-		packet->payload = rest - 8;
-		digest->first = at + 2;
-		digest->bytes = rest - 8;
+		vnt_parse_udp(view, packet, transport, digest);
 	} else {
 		/* Word 0 of ICMP ends with its checksum; word 2 of SCTP is one, and word 2 of an
 		 * inner IPv4 header is TTL and checksum. */

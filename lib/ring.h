@@ -49,6 +49,7 @@ enum vnt_slot_kind {
 	VNT_SLOT_EVENT,
 	VNT_SLOT_FLOW,
 	VNT_SLOT_TUNNEL,
+	VNT_SLOT_NOTHING, /* was reserved for an event that is none; what it would be is counted */
 };
 
 #define VNT_SLOT_BYTES 56 /* of data in a slot that follows */

@@ -102,6 +102,7 @@ enum loss_cause {
 	LOSS_DAMAGED_FILE,
 	LOSS_RECURSION, /* the kernel runs no program in itself: a probe interrupted itself */
 	LOSS_SAMPLED,   /* on purpose: above the threshold of sample.h; nothing that was lost */
+	LOSS_UNREAD,    /* the stamp lay where the probe cannot look (packet.h) */
 	LOSS_CAUSES
 };
 

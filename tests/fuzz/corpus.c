@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* corpus.c - inputs to start from: fuzz-corpus DIR [PCAP]... Captured packets, and tunnels of each kind. */
+#include <arpa/inet.h>
 #include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -58,16 +59,43 @@ static int put_capture(const char *path)
 	return 0;
 }
 
+/* Whose last bytes are a stamp, or not. */
+static void make_udp(struct layers *p, bool stamped)
+{
+	__u32 trailer[3];
+
+	layers_udp(p, 40000, 5001);
+	if (!stamped)
+		return;
+	vnt_stamp_trailer(trailer, p->size - sizeof(trailer), 4711);
+	for (int i = 0; i < 3; i++)
+		trailer[i] = htonl(trailer[i]);
+	memcpy(p->bytes + LAYERS_MAX - sizeof(trailer), trailer, sizeof(trailer));
+	p->bytes[p->at + 5] -= sizeof(trailer);
+}
+
+static void make_tcp(struct layers *p, int which)
+{
+	const __u32 option[] = {htonl(VNT_STAMP_TCP), 4711};
+
+	if (which & 4)
+		layers_push(p, option, sizeof(option));
+	layers_tcp(p, which);
+	if (which & 4)
+		p->bytes[p->at + 12] = 0x70;
+}
+
+/* `which` from 0 to 7: one bit each for UDP, IPv6, and a stamp. */
 static void make_inner(struct layers *p, int which)
 {
-	__u8 proto = which % 2 ? VNT_PROTO_UDP : VNT_PROTO_TCP;
+	__u8 proto = which & 1 ? VNT_PROTO_UDP : VNT_PROTO_TCP;
 
 	layers_payload(p, which, 30);
-	if (which % 2)
-		layers_udp(p, 40000, 5001);
+	if (which & 1)
+		make_udp(p, which & 4);
 	else
-		layers_tcp(p, which);
-	if (which / 2)
+		make_tcp(p, which);
+	if (which & 2)
 		layers_ipv6(p, proto, 9);
 	else
 		layers_ipv4(p, proto, 9);
@@ -122,14 +150,14 @@ int main(int argc, char **argv)
 	directory = argv[1];
 	for (int i = 2; i < argc && !err; i++)
 		err = put_capture(argv[i]);
-	for (int i = 0; i < 4 * 7 * 7; i++) {
+	for (int i = 0; i < 8 * 7 * 7; i++) {
 		struct layers p;
 
-		make_inner(&p, i % 4);
+		make_inner(&p, i % 8);
 		put_layers(&p);
-		wrap(&p, i / 4 % 7, i % 3);
+		wrap(&p, i / 8 % 7, i % 3);
 		put_layers(&p);
-		wrap(&p, i / 28, i % 2);
+		wrap(&p, i / 56, i % 2);
 		put_layers(&p);
 	}
 	return err;

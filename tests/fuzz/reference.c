@@ -215,17 +215,35 @@ static void say_tcp(struct reference *r, uint64_t id, uint32_t at, uint32_t end)
 {
 	const uint8_t *tcp = r->bytes + at;
 	uint32_t header = (tcp[12] >> 4) * 4, reach = least(r->linear, VIEW);
-	bool stamped = header >= 32 && at + 28 <= reach && get32(tcp + 20) == 0x0101080a;
+	bool timed = header >= 32 && at + 28 <= reach && get32(tcp + 20) == 0x0101080a;
+	bool stamped = header >= 28 && at + header <= reach &&
+		       get32(tcp + header - 8) == 0xfd08564e;
+	uint32_t number = (id & 0xffff) << 16 | (timed ? get16(tcp + 26) : 0);
 
+	if (stamped)
+		number = get32(tcp + header - 4);
 	if (end > at + header && !(tcp[13] & 2)) {
 		r->size -= 2 * sizeof(uint64_t); /* the length is not part of the name */
-		say_number(r, id & 0xffff);
-		say_number(r, stamped ? get16(tcp + 26) : 0);
+		say_number(r, number);
 		say(r, tcp + 4, 4);
 		return;
 	}
+	say_number(r, stamped ? number : UINT64_MAX);
 	say(r, tcp + 4, 12);
 	say_bytes(r, at + 20, header > 20 ? header - 20 : 0);
+}
+
+/* The number of the stamp is part of the name, and its bytes are not part of the datagram. */
+static uint32_t say_stamp(struct reference *r, uint32_t at, uint32_t rest)
+{
+	uint32_t length = get16(r->bytes + at + 4), option = at + length + 2 + length % 2;
+
+	if (length < 8 || length + 12 != rest)
+		return rest;
+	r->unread = option + 8 > r->linear;
+	if (!r->unread && get32(r->bytes + option) == 0x7f08564e)
+		say_number(r, get32(r->bytes + option + 4));
+	return length;
 }
 
 static void say_transport(struct reference *r, unsigned int proto, uint64_t id, bool fragment,
@@ -239,6 +257,8 @@ static void say_transport(struct reference *r, unsigned int proto, uint64_t id, 
 	if (fragment || rest < 8 || at + 8 > reach)
 		ports = false;
 	say(r, ports ? header : none, 4);
+	if (ports && proto == 17)
+		rest = say_stamp(r, at, rest);
 	say_number(r, id);
 	say_number(r, rest);
 	if (fragment || rest < 8 || at + 8 > reach) {

@@ -3,6 +3,7 @@
 #ifndef TESTS_LOOK_H
 #define TESTS_LOOK_H
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "lib/tunnel.h"
@@ -14,6 +15,7 @@ struct look {
 	size_t ntunnels;
 	__u64 outer;
 	size_t offset; /* of the innermost packet */
+	bool unread;   /* there may be a stamp, out of reach: it is no event */
 	__u8 garbage;  /* what is behind the bytes in reach */
 	__u32 reach;   /* of a filter */
 };
@@ -38,6 +40,18 @@ static inline __u32 look_type(const __u8 *ethernet)
 
 	memcpy(&word, ethernet + 12, sizeof(word));
 	return vnt_ntohl(word);
+}
+
+/* `bytes` are the packet's of the view. */
+static inline void look_stamp(struct look *look, const __u8 *bytes)
+{
+	__u32 at = look->packet.stamp_at, option[VNT_STAMP_BYTES / 4];
+
+	look->unread = at && at + VNT_STAMP_BYTES > look->view.linear;
+	if (!at || look->unread)
+		return;
+	memcpy(option, bytes + at, sizeof(option));
+	vnt_packet_stamp(&look->packet, option);
 }
 
 /* `linear` of `size` bytes are in reach. Sets all of *look but garbage and reach. */
@@ -75,6 +89,7 @@ static inline void look_at(struct look *look, const __u8 *bytes, __u32 linear, _
 		look->tunnels[look->ntunnels++] = layer.tunnel;
 	}
 	vnt_packet_parse(view, &look->packet);
+	look_stamp(look, bytes + look->offset);
 	look->packet.flags |= flags;
 }
 
