@@ -25,13 +25,49 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct ipv6_devconf {
+	__s32 mtu6;
+};
+
+struct inet6_dev {
+	struct ipv6_devconf cnf;
+};
+
 struct net_device {
 	possible_net_t nd_net;
 	int ifindex;
+	unsigned int mtu;
+	struct inet6_dev *ip6_ptr;
+};
+
+struct sock_common {
+	__u16 skc_num;
+	possible_net_t skc_net;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+};
+
+struct dst_entry {
+	unsigned long _metrics;
+};
+
+struct rtable {
+	struct dst_entry dst;
+	__u32 rt_pmtu : 31;
+};
+
+struct bpf_sock_ops_kern {
+	struct sock *sk;
 };
 
 struct sk_buff {
+	struct sock *sk;
 	struct net_device *dev;
+	unsigned long _skb_refdst;
+	__u8 ip_summed : 2;
 	unsigned int len;
 	unsigned int data_len;
 	__be16 protocol;

@@ -27,7 +27,7 @@ static const struct {
 	[TRACER_TC] = {PROGRAM(tc_direct), PROGRAM(tc_direct), NULL},
 };
 
-/* libbpf's callbacks carry no context: what they need while load_probes() runs. */
+/* libbpf's callbacks carry no context: what they need from load_begin() to load_end(). */
 static struct {
 	const struct tracer_options *options;
 	bool registered;
@@ -277,6 +277,7 @@ static int register_sections(void)
 	} sections[] = {
 		{"vnt_tp_btf", BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP},
 		{"vnt_tc", BPF_PROG_TYPE_SCHED_CLS, 0},
+		{"vnt_sockops", BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS},
 	};
 	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = insert_filter);
 	int err = 0;
@@ -287,6 +288,18 @@ static int register_sections(void)
 						   sections[i].attach, &opts);
 	loading.registered = err >= 0;
 	return err < 0 ? err : 0;
+}
+
+int load_begin(const struct tracer_options *options)
+{
+	loading.options = options;
+	libbpf_set_print(print_libbpf);
+	return register_sections();
+}
+
+void load_end(void)
+{
+	loading.options = NULL;
 }
 
 /* All possible CPUs side by side, and as many probes as there are. */
@@ -382,9 +395,7 @@ int load_probes(struct probes_bpf **skeleton, struct bpf_program *programs[TRACE
 	int err;
 
 	snprintf(reason, TRACER_REASON_MAX, "cannot open the embedded programs");
-	loading.options = options;
-	libbpf_set_print(print_libbpf);
-	err = register_sections();
+	err = load_begin(options);
 	if (err)
 		goto out;
 	self = probes_bpf__open();
@@ -406,7 +417,7 @@ int load_probes(struct probes_bpf **skeleton, struct bpf_program *programs[TRACE
 		snprintf(reason, TRACER_REASON_MAX, "the kernel refused the programs: %s%s",
 			 strerror(-err), err == -ENOMEM ? "; try a smaller --buffer" : "");
 out:
-	loading.options = NULL;
+	load_end();
 	if (err) {
 		probes_bpf__destroy(self);
 		self = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* load.h - from the embedded object to loaded programs; used by tracer.c only. */
+/* load.h - from an embedded object to loaded programs; used by tracer.c and stamp.c only. */
 #ifndef VNT_LOAD_H
 #define VNT_LOAD_H
 
@@ -13,5 +13,10 @@ struct bpf_program;
 int load_probes(struct probes_bpf **skeleton, struct bpf_program *programs[TRACER_PROGRAMS],
 		const struct tracer_options *options, const struct devtable *table,
 		unsigned int cpus, char *reason);
+
+/* What is loaded in between gets the filter of these options, and what libbpf says goes to their log. 0
+ * or -errno. */
+int load_begin(const struct tracer_options *options);
+void load_end(void);
 
 #endif

@@ -76,16 +76,6 @@ struct {
 	__uint(max_entries, 1);
 } known_flows SEC(".maps");
 
-/* The loader puts the translated filter in place of the instructions from the marker on, and moves the
- * other subprograms. */
-static __noinline int filter(const struct vnt_view *view)
-{
-	int match = VNT_FILTER_MARKER;
-
-	asm volatile("" : "+r"(match) : "r"(view));
-	return match;
-}
-
 static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
 {
 	struct vnt_ring *ring = bpf_map_lookup_elem(&rings, &cpu);

@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "files.h"
 #include "message.h"
+#include "stamping.h"
 #include "targets.h"
 #include "bpf/host.h"
 #include "bpf/recorder.h"
@@ -24,6 +25,7 @@ struct record_config {
 	struct string_list probes;
 	const char *output;
 	const char *domain;
+	const char *stamp;
 	uint64_t duration_ns;
 	uint64_t count;
 	uint64_t buffer;
@@ -56,6 +58,8 @@ static const struct option_row rows[] = {
 	 "Sample less while the programs take more than PCT percent of one CPU"},
 	{"vxlan-port", 261, "PORT", OPTION_PORTS, FIELD(vxlan_ports),
 	 "UDP port of VXLAN in place of 4789 and 8472 (may be repeated)"},
+	{"stamp", 262, "PROTOCOLS", OPTION_STRING, FIELD(stamp),
+	 "Write packet IDs into what is sent: tcp, udp or tcp,udp"},
 	{"strict", 258, NULL, OPTION_FLAG, FIELD(strict),
 	 "Fail if anything asked for cannot be traced"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
@@ -313,6 +317,21 @@ static int run_targets(const struct record_config *config, struct targets *targe
 	return files_close_output(&output, started) ? EXIT_FAILED : code;
 }
 
+static int run_stamped(const struct record_config *config, struct targets *targets,
+		       const struct filter *filter)
+{
+	struct stamp *stamp = NULL;
+	int code = EXIT_DONE;
+
+	if (config->stamp)
+		code = stamping_open(&stamp, stamping_parse(config->stamp), targets,
+				     filter->insns ? filter : NULL);
+	if (!code)
+		code = run_targets(config, targets, filter);
+	stamp_close(stamp);
+	return code;
+}
+
 static int check_config(const struct record_config *config)
 {
 	const char *domain = config->domain;
@@ -324,6 +343,10 @@ static int check_config(const struct record_config *config)
 	if (!config->interfaces.count && !config->probes.count) {
 		message_error(
 			"nothing to trace: give -i DEV or -p PROBE; see 'vnettrace record --help'");
+		return EXIT_USAGE;
+	}
+	if (config->stamp && !stamping_parse(config->stamp)) {
+		message_error("--stamp must be tcp, udp or tcp,udp, not '%s'", config->stamp);
 		return EXIT_USAGE;
 	}
 	if (config->buffer < MIN_BUFFER || config->buffer > MAX_BUFFER) {
@@ -356,7 +379,7 @@ static int record_main(int argc, char **argv)
 		code = targets_find(&targets, config.domain, config.strict);
 	if (!code) {
 		catch_signals();
-		code = run_targets(&config, &targets, &filter);
+		code = run_stamped(&config, &targets, &filter);
 	}
 	targets_release(&targets);
 	filter_release(&filter);
