@@ -87,6 +87,14 @@ journeys_complete() {
 	"$VNETTRACE" report "$NET_DIR/$1/all.vnt" >/dev/null
 }
 
+# 100 equal datagrams each of IPv4 and IPv6, checksums left to the device, and a connection.
+stamps_exact() {
+	ran "$1"
+	recorded "$1" stamped
+	json '.packets | .complete == .observed and .partial == 0 and .ambiguous == 0'
+	json '[.flows[] | select(.dport == 5001) | .packets] == [100, 100]'
+}
+
 @test "a command's output, errors and exit code come out of the guest" {
 	[[ $(<"$NET_DIR/codes.out") == out ]]
 	[[ $(<"$NET_DIR/codes.err") == err ]]
@@ -179,11 +187,14 @@ wait_gone() {
 @test "Linux 6.1: both programs see the same headers" { same_headers 6.1; }
 @test "Linux 6.1: filters keep what tcpdump keeps" { filters_work 6.1; }
 @test "Linux 6.1: every packet is a complete journey" { journeys_complete 6.1; }
+@test "Linux 6.1: stamps tell equal packets apart" { stamps_exact 6.1; }
 
 @test "Linux 6.12: both programs see the same headers" { same_headers 6.12; }
 @test "Linux 6.12: filters keep what tcpdump keeps" { filters_work 6.12; }
 @test "Linux 6.12: every packet is a complete journey" { journeys_complete 6.12; }
+@test "Linux 6.12: stamps tell equal packets apart" { stamps_exact 6.12; }
 
 @test "Linux 7.3: both programs see the same headers" { same_headers 7.3; }
 @test "Linux 7.3: filters keep what tcpdump keeps" { filters_work 7.3; }
 @test "Linux 7.3: every packet is a complete journey" { journeys_complete 7.3; }
+@test "Linux 7.3: stamps tell equal packets apart" { stamps_exact 7.3; }

@@ -3,7 +3,8 @@
 #
 # record.sh - what a kernel must show it can do, run in a guest: record.sh DIR, a folder that outlives
 # the guest. Leaves there the output of the headers tool, a capture of all packets at eth0 of h1, and
-# recordings of them: all.vnt (at eth0 of h2 too), and N.vnt for line N of DIR/filters, from 0 on.
+# recordings of them: all.vnt (at eth0 of h2 too), and N.vnt for line N of DIR/filters, from 0 on; then
+# stamped.vnt, of equal datagrams and a connection.
 set -euo pipefail
 
 export NET_DIR=$1 NET_H1=h1 NET_H2=h2
@@ -50,3 +51,17 @@ for i in "${!filters[@]}" all; do
 	record_stop "$i"
 done
 record_stop tcpdump TERM
+
+record_start stamped h1 -v --stamp tcp,udp -i eth0 -p dev:h2/eth0 'udp port 5001 or tcp dst port 5201'
+for address in 10.0.0.2 fd00::2; do
+	in_ns h2 "$BUILD/tests/udpsame" receive 100 101 $address 5001 &
+	receiver=$!
+	wait_listening h2 -u 5001
+	in_ns h1 "$BUILD/tests/udpsame" send 100 101 $address 5001
+	wait $receiver
+done
+in_ns h2 iperf3 -s -1 </dev/null >/dev/null &
+wait_listening h2 -t 5201
+in_ns h1 iperf3 -c 10.0.0.2 -n 1M </dev/null >/dev/null
+sleep 0.5
+record_stop stamped
