@@ -364,10 +364,14 @@ static __always_inline void vnt_parse_other(const struct vnt_view *view, struct 
 
 /* What lies behind the network header, and the key. */
 static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct vnt_packet *packet,
-					   const struct vnt_transport *transport)
+					   struct vnt_transport *transport)
 {
 	struct vnt_digest digest;
 
+	/* No length in the header: a super-packet beyond 64 KiB, a jumbogram, or not IP. */
+	if (!packet->length)
+		packet->length = view->length;
+	transport->end = packet->length;
 	if (transport->at)
 		vnt_parse_transport(view, packet, transport, &digest);
 	else
@@ -381,27 +385,24 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 /* Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. */
 static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct vnt_packet *packet)
 {
+	int ipv4 = view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS);
 	struct vnt_transport transport;
 
 	__builtin_memset(packet, 0, sizeof(*packet));
-	if (view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, 5))
+	if (__builtin_expect(ipv4 && vnt_word(view, 0) >> 24 == 0x45, 1)) {
+		/* Once more for the most frequent case, in which all places are constants. */
 		vnt_parse_ipv4(view, packet, &transport);
-	else if (view->ethertype == VNT_ETHERTYPE_IPV6 && vnt_reaches(view, 10))
+		transport.at = VNT_IPV4_WORDS;
+		vnt_parse_rest(view, packet, &transport);
+		return;
+	}
+	if (ipv4)
+		vnt_parse_ipv4(view, packet, &transport);
+	else if (view->ethertype == VNT_ETHERTYPE_IPV6 && vnt_reaches(view, VNT_IPV6_WORDS))
 		vnt_parse_ipv6(view, packet, &transport);
 	else
 		transport.at = 0;
-
-	/* No length in the header: a super-packet beyond 64 KiB, a jumbogram, or not IP. */
-	if (!packet->length)
-		packet->length = view->length;
-	transport.end = packet->length;
-	if (transport.at == VNT_IPV4_WORDS) {
-		/* Once more for the most frequent case, in which all places are constants. */
-		transport.at = VNT_IPV4_WORDS;
-		vnt_parse_rest(view, packet, &transport);
-	} else {
-		vnt_parse_rest(view, packet, &transport);
-	}
+	vnt_parse_rest(view, packet, &transport);
 }
 
 static __always_inline void vnt_copy_words(__u8 *to, const struct vnt_view *view, __u32 first,
