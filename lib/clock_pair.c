@@ -61,7 +61,7 @@ static int build_hulls(const struct run *run, struct clock_window *window, size_
 	return err;
 }
 
-/* 1: the points say where the line is, or that there is none; 0; -ENOMEM. */
+/* 1: the points say where the line is, or that there is none; 0: one kind is missing; -ENOMEM. */
 static int fit_window(const struct run *run, struct clock_window *window, size_t first, size_t end)
 {
 	int err = build_hulls(run, window, first, end);
@@ -105,7 +105,7 @@ static void pass_sentence(const struct run *run, size_t first, size_t end, int s
 	}
 }
 
-/* 1: there is a line, perhaps with points rejected; 0: there is none or it is open; -ENOMEM. */
+/* 1: there is a line, perhaps with points rejected; 0: there is none, or nothing says; -ENOMEM. */
 static int solve_window(const struct run *run, struct clock_window *window, size_t first,
 			size_t end)
 {
@@ -161,6 +161,27 @@ static double measure_scatter(const struct run *run, const struct clock_window *
 	return sqrt(sum) / 2;
 }
 
+static void window_interval(const struct clock_window *window, int64_t x, double *low, double *high)
+{
+	double distance = (double)time_since(x, window->center);
+
+	margin_interval(&window->hulls, &window->margin, distance, low, high);
+	*low -= wander(distance);
+	*high += wander(distance);
+}
+
+/* If the slope is open, all that is feasible is as likely. */
+static double window_scatter(const struct run *run, const struct clock_window *window, size_t first,
+			     size_t end)
+{
+	double low, high;
+
+	if (!window->margin.open)
+		return measure_scatter(run, window, first, end);
+	window_interval(window, window->center, &low, &high);
+	return (high - low) / sqrt(12);
+}
+
 static int add_window(const struct run *run, size_t first, size_t end)
 {
 	struct clock_pair *pair = run->pair;
@@ -174,7 +195,7 @@ static int add_window(const struct run *run, size_t first, size_t end)
 	window.center = window.first + (window.last - window.first) / 2;
 	solved = solve_window(run, &window, first, end);
 	if (solved > 0)
-		window.scatter_ns = measure_scatter(run, &window, first, end);
+		window.scatter_ns = window_scatter(run, &window, first, end);
 	if (solved > 0 &&
 	    array_reserve(&pair->windows, &pair->room, pair->count + 1, sizeof(*pair->windows)))
 		solved = -ENOMEM;
@@ -201,13 +222,15 @@ static size_t find_point(const struct run *run, int64_t x)
 	return first;
 }
 
-static bool has_few(const struct run *run, size_t first, size_t end)
+/* Few of either kind, or one kind all before the other, which leaves the slope open. */
+static bool says_little(const struct run *run, size_t first, size_t end)
 {
-	size_t counts[SIDES] = {0};
+	size_t counts[SIDES] = {0}, turns = 0;
 
 	for (size_t i = first; i < end; i++) {
 		counts[run->points[i].side]++;
-		if (counts[SIDE_BELOW] >= FEW && counts[SIDE_ABOVE] >= FEW)
+		turns += i > first && run->points[i].side != run->points[i - 1].side;
+		if (counts[SIDE_BELOW] >= FEW && counts[SIDE_ABOVE] >= FEW && turns > 1)
 			return false;
 	}
 	return true;
@@ -223,7 +246,7 @@ static int fit_around(const struct run *run, int64_t x, size_t *before_first, si
 	do {
 		first = find_point(run, x - half);
 		end = find_point(run, x + half);
-	} while (has_few(run, first, end) && (half *= 2) <= HALF_MAX_NS);
+	} while (says_little(run, first, end) && (half *= 2) <= HALF_MAX_NS);
 	if (first == end || (first == *before_first && end == *before_end))
 		return 0;
 	*before_first = first;
@@ -261,15 +284,6 @@ static int fit_run(const struct run *run)
 			break;
 	}
 	return err;
-}
-
-static void window_interval(const struct clock_window *window, int64_t x, double *low, double *high)
-{
-	double distance = (double)time_since(x, window->center);
-
-	margin_interval(&window->hulls, &window->margin, distance, low, high);
-	*low -= wander(distance);
-	*high += wander(distance);
 }
 
 /* Is there a difference that both windows allow half-way between them? */

@@ -173,31 +173,39 @@ static double find_limit(const struct hulls *hulls, double end, double best)
 	return slope;
 }
 
+static void take_supports(const struct hulls *hulls, const double slopes[SIDES + 1],
+			  struct margin *margin)
+{
+	for (size_t i = 0; i <= SIDES; i++) {
+		struct room room = room_between(hulls, slopes[i], 0);
+
+		memcpy(&margin->support[i * SIDES], room.points, sizeof(room.points));
+	}
+}
+
+/* Where the room is largest at the limit, one kind of points is all before the other kind, and more
+ * slope only gives more room: clocks that run alike are likelier. */
 bool margin_fit(const struct hulls *hulls, struct margin *margin)
 {
-	double least = -MARGIN_SLOPE_MAX, most = MARGIN_SLOPE_MAX, slope;
-	struct room best, left, right;
+	double least = -MARGIN_SLOPE_MAX, most = MARGIN_SLOPE_MAX, slope, room;
 
 	if (!hulls->chains[SIDE_BELOW].count || !hulls->chains[SIDE_ABOVE].count)
 		return false;
 	slope = maximize(hulls, room_between, 0, &least, &most);
-	if (least == most)
-		return false;
-	best = room_between(hulls, slope, 0);
-	left = room_between(hulls, least, 0);
-	right = room_between(hulls, most, 0);
-	margin->margin = best.value / 2;
+	room = room_between(hulls, slope, 0).value;
+	take_supports(hulls, (const double[]){least, slope, most}, margin);
+	margin->open = least == most;
+	if (room >= 0) {
+		margin->slope_min = find_limit(hulls, -MARGIN_SLOPE_MAX, slope);
+		margin->slope_max = find_limit(hulls, MARGIN_SLOPE_MAX, slope);
+	}
+	if (room >= 0 && margin->open) {
+		slope = fmin(fmax(0, margin->slope_min), margin->slope_max);
+		room = fmax(room_between(hulls, slope, 0).value, 0);
+	}
+	margin->margin = room / 2;
 	margin->line.slope = slope;
 	margin->line.at_zero = margin->margin - lowest_at(hulls, slope, 0).value;
-	for (size_t i = 0; i < SIDES; i++) {
-		margin->support[i] = left.points[i];
-		margin->support[SIDES + i] = best.points[i];
-		margin->support[2 * SIDES + i] = right.points[i];
-	}
-	if (margin->margin < 0)
-		return true;
-	margin->slope_min = find_limit(hulls, -MARGIN_SLOPE_MAX, slope);
-	margin->slope_max = find_limit(hulls, MARGIN_SLOPE_MAX, slope);
 	return true;
 }
 

@@ -51,6 +51,7 @@ struct margin {
 	double margin;    /* distance along y; negative: no line is feasible */
 	double slope_min; /* of the feasible ones; not set if there are none */
 	double slope_max;
+	bool open; /* the points do not say the slope, but what it can be: it is the one nearest 0 */
 	size_t support[3 * SIDES]; /* points that the line is stuck between; some are equal */
 };
 
@@ -59,7 +60,7 @@ int hulls_add(struct hulls *hulls, enum side side, const struct vertex *point);
 void hulls_clear(struct hulls *hulls); /* keeps the memory */
 void hulls_release(struct hulls *hulls);
 
-/* False if the points do not say where the line is: one kind is missing, or its slope is open. */
+/* False if one kind of points is missing: then nothing says where the line is. */
 bool margin_fit(const struct hulls *hulls, struct margin *margin);
 
 /* Lowest and highest y at x, inside the points or beyond, of all feasible lines. */

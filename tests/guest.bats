@@ -182,6 +182,10 @@ wait_gone() {
 	json '[.domains[].events] == [400, 400]'
 	json '.packets == {"observed": 400, "complete": 400, "partial": 0, "ambiguous": 0}'
 	json '.loss | length == 2 and all(.sent == 200 and .lost == 0)'
+	json '.domains[1].clock | .method == "packets" and .bound_ns > 0 and .rejected == 0'
+	json '[.paths[].hops[] | select(.cross_domain) | .latency] | length == 2 and
+		all(.min_ns > 0 and .bound_ns > 0) and
+		(.[0].min_ns - .[1].min_ns | fabs) <= .[0].bound_ns'
 }
 
 @test "Linux 6.1: both programs see the same headers" { same_headers 6.1; }

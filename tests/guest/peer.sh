@@ -10,26 +10,6 @@ export NET_DIR=$1
 # shellcheck source=tests/lib/record.bash
 . "$(dirname "$0")/../lib/record.bash"
 
-# The guest's clock starts within a second of the host's, which is too far for joining by clocks. A new
-# file of the host's bears its time.
-set_clock() {
-	local tries before ahead now
-
-	for ((tries = 0; tries < 10; tries++)); do
-		rm -f "$NET_DIR/now"
-		before=${EPOCHREALTIME/./}
-		: >"$NET_DIR/now"
-		now=$(stat -c %.6Y "$NET_DIR/now")
-		ahead=$((${now/./} - before))
-		((ahead > -100000 && ahead < 100000)) && return
-		now=$((${EPOCHREALTIME/./} + ahead))
-		date -s "@$((now / 1000000)).$(printf %06d $((now % 1000000)))" >/dev/null
-	done
-	echo "the clock is $ahead us behind the host's" >&2
-	return 1
-}
-
-set_clock
 sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1
 ip address add 10.0.0.2/24 dev eth0
 ip link set eth0 up

@@ -23,6 +23,8 @@ struct scene_way {
 	double queue;      /* mean of what a packet waits if it does */
 	double queue_odds; /* that it does */
 	bool never_idle;   /* two waits, so that hardly a packet goes without */
+	double from;       /* parts of the trace when packets of a negative rate begin and end */
+	double to;         /* 0: the end */
 };
 
 struct scene {

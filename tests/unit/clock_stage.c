@@ -127,9 +127,10 @@ static void send_packet(struct stage *stage, size_t from, size_t to, const struc
 static void send_all(struct stage *stage, size_t from, size_t to, const struct scene_way *way)
 {
 	double length = stage->scene->seconds * SECOND, at = 0;
+	double first = length * way->from, last = way->to > 0 ? length * way->to : length;
 
 	for (double i = 0; i < -way->rate; i++)
-		send_packet(stage, from, to, way, START_NS + between(stage, 0, length));
+		send_packet(stage, from, to, way, START_NS + between(stage, first, last));
 	while (way->rate > 0 && (at += exponential(stage, SECOND / way->rate)) < length)
 		send_packet(stage, from, to, way, START_NS + at);
 }
