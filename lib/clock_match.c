@@ -2,57 +2,7 @@
 #include "array.h"
 #include "clock_match.h"
 
-static bool is_sampled(const struct clock_sample *sample, uint64_t id)
-{
-	return !sample->halvings || !(id >> (64 - sample->halvings));
-}
-
-static void halve(struct clock_sample *sample)
-{
-	size_t kept = 0;
-
-	sample->halvings++;
-	for (size_t i = 0; i < sample->count; i++)
-		if (is_sampled(sample, sample->seen[i].id))
-			sample->seen[kept++] = sample->seen[i];
-	sample->count = kept;
-}
-
-int clock_sample_add(struct clock_sample *sample, uint32_t probe, const struct vnt_event *event)
-{
-	uint64_t id = map_hash(map_hash(map_hash(0, event->flow), event->key), event->flow);
-
-	if (!is_sampled(sample, id))
-		return 0;
-	while (sample->count >= sample->room_max && sample->halvings < 63) {
-		halve(sample);
-		if (!is_sampled(sample, id))
-			return 0;
-	}
-	if (array_reserve(&sample->seen, &sample->room, sample->count + 1, sizeof(*sample->seen)))
-		return -ENOMEM;
-	sample->seen[sample->count++] = (struct sighting_id){
-		.id = id,
-		.time_ns = event->time_ns,
-		.probe = probe,
-	};
-	return 0;
-}
-
-void clock_sample_release(struct clock_sample *sample)
-{
-	free(sample->seen);
-	*sample = (struct clock_sample){0};
-}
-
-static int compare_sightings(const void *left, const void *right)
-{
-	const struct sighting_id *a = left, *b = right;
-
-	if (a->id != b->id)
-		return a->id < b->id ? -1 : 1;
-	return (a->probe > b->probe) - (a->probe < b->probe);
-}
+#define SECOND_SHIFT 30 /* about a second */
 
 int compare_points(const void *left, const void *right)
 {
@@ -80,21 +30,41 @@ static int64_t find_link(struct clock_points *points, const struct clock_probe *
 	return points->nlinks++;
 }
 
+/* 1: the link has not got enough points around that time; 0: it has; -ENOMEM. */
+static int take_turn(struct clock_points *points, int64_t link, enum side side, uint64_t time_ns)
+{
+	uint64_t key = map_hash((uint64_t)link * SIDES + side, time_ns >> SECOND_SHIFT);
+	uint32_t index = map_find(&points->by_second, key);
+
+	if (index != MAP_NONE)
+		return points->taken[index] < LINK_POINTS_MAX && ++points->taken[index];
+	if (array_reserve(&points->taken, &points->taken_room, points->ntaken + 1,
+			  sizeof(*points->taken)) ||
+	    map_add(&points->by_second, key, points->ntaken))
+		return -ENOMEM;
+	points->taken[points->ntaken++] = 1;
+	return 1;
+}
+
 /* A packet was at both, in whichever order; one of them is tx. */
 static int add_point(struct clock_points *points, const struct clock_probe *probes,
 		     const struct raw_clock *clocks, const struct sighting_id *at_a,
 		     const struct sighting_id *at_b)
 {
 	const struct clock_probe *a = &probes[at_a->probe], *b = &probes[at_b->probe];
-	struct raw_time in_a = raw_clock_convert(&clocks[a->clock], at_a->time_ns);
-	struct raw_time in_b = raw_clock_convert(&clocks[b->clock], at_b->time_ns);
-	int64_t link;
+	enum side side = a->tx ? SIDE_BELOW : SIDE_ABOVE;
+	int64_t link = find_link(points, a, b);
+	int turn = link < 0 ? -ENOMEM : take_turn(points, link, side, at_b->time_ns);
+	struct raw_time in_a, in_b;
 
+	if (turn <= 0)
+		return turn;
+	in_a = raw_clock_convert(&clocks[a->clock], at_a->time_ns);
+	in_b = raw_clock_convert(&clocks[b->clock], at_b->time_ns);
 	if (in_a.torn || in_b.torn || in_a.raw_ns > RAW_TIME_MAX || in_b.raw_ns > RAW_TIME_MAX)
 		return 0;
-	link = find_link(points, a, b);
-	if (link < 0 || array_reserve(&points->points, &points->room, points->count + 1,
-				      sizeof(*points->points)))
+	if (array_reserve(&points->points, &points->room, points->count + 1,
+			  sizeof(*points->points)))
 		return -ENOMEM;
 	points->points[points->count++] = (struct clock_point){
 		.x = (int64_t)in_b.raw_ns,
@@ -102,7 +72,7 @@ static int add_point(struct clock_points *points, const struct clock_probe *prob
 		.link = link,
 		.era = in_a.era + in_b.era,
 		.doubt_ns = (float)(in_a.doubt_ns + in_b.doubt_ns),
-		.side = a->tx ? SIDE_BELOW : SIDE_ABOVE,
+		.side = side,
 	};
 	points->links[link].count++;
 	return 0;
@@ -138,21 +108,28 @@ static int match_packet(struct clock_points *points, const struct clock_probe *p
 	return err;
 }
 
+static int match_part(struct clock_points *points, const struct clock_probe *probes,
+		      const struct raw_clock *clocks, const struct sample_part *part)
+{
+	size_t end;
+	int err = 0;
+
+	for (size_t i = 0; i < part->count && !err; i = end) {
+		for (end = i + 1; end < part->count && part->seen[end].id == part->seen[i].id;)
+			end++;
+		err = match_packet(points, probes, clocks, &part->seen[i], end - i);
+	}
+	return err;
+}
+
 int clock_match(struct clock_sample *sample, const struct clock_probe *probes,
 		const struct raw_clock *clocks, struct clock_points *points)
 {
-	size_t end, at = 0;
-	int err = 0;
+	int err = clock_sample_sort(sample);
+	size_t at = 0;
 
-	if (!sample->count)
-		return 0;
-	qsort(sample->seen, sample->count, sizeof(*sample->seen), compare_sightings);
-	for (size_t i = 0; i < sample->count && !err; i = end) {
-		for (end = i + 1;
-		     end < sample->count && sample->seen[end].id == sample->seen[i].id;)
-			end++;
-		err = match_packet(points, probes, clocks, &sample->seen[i], end - i);
-	}
+	for (size_t i = 0; i < CLOCK_SAMPLE_PARTS && !err; i++)
+		err = match_part(points, probes, clocks, &sample->parts[i]);
 	if (err || !points->count)
 		return err;
 	qsort(points->points, points->count, sizeof(*points->points), compare_points);
@@ -167,6 +144,8 @@ void clock_points_release(struct clock_points *points)
 {
 	free(points->points);
 	free(points->links);
+	free(points->taken);
 	map_release(&points->by_ports);
+	map_release(&points->by_second);
 	*points = (struct clock_points){0};
 }

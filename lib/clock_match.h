@@ -7,17 +7,18 @@
  * if it was not the other way round: what is seen of a forwarding domain fits both. So bounds are
  * kept apart by the two devices, a link: one that does not exist contradicts itself (clock_pair.h).
  *
- * Memory is bounded by sampling: kept are events of packets whose hash is below a limit that falls
- * as more come, the same for all inputs.
+ * More than LINK_POINTS_MAX packets a second make a clock no better: of each direction of a link no
+ * more are taken, whichever the hash of their ID says.
  */
 #ifndef VNT_CLOCK_MATCH_H
 #define VNT_CLOCK_MATCH_H
 
+#include "clock_sample.h"
 #include "map.h"
 #include "margin.h"
 #include "raw_clock.h"
 
-#define CLOCK_SAMPLE_MAX (4u << 20) /* events */
+#define LINK_POINTS_MAX 2048
 
 /* Of all inputs, numbered from the first one's on. */
 struct clock_probe {
@@ -27,25 +28,6 @@ struct clock_probe {
 };
 
 #define CLOCK_NONE UINT32_MAX
-
-struct sighting_id {
-	uint64_t id;
-	uint64_t time_ns;
-	uint32_t probe;
-	uint32_t pad;
-};
-
-/* All zero but for `room_max` is an empty sample. */
-struct clock_sample {
-	struct sighting_id *seen;
-	size_t count;
-	size_t room;
-	size_t room_max; /* CLOCK_SAMPLE_MAX; smaller in tests */
-	unsigned int halvings;
-};
-
-int clock_sample_add(struct clock_sample *sample, uint32_t probe, const struct vnt_event *event);
-void clock_sample_release(struct clock_sample *sample);
 
 /* When clock b was at x, clock a was not less or not more than y ahead. Both are raw times. */
 struct clock_point {
@@ -74,6 +56,10 @@ struct clock_points {
 	size_t nlinks;
 	size_t links_room;
 	struct map by_ports;
+	uint16_t *taken; /* per second of each direction of a link: how many */
+	size_t ntaken;
+	size_t taken_room;
+	struct map by_second;
 };
 
 /* Puts the sample in order. Packets that a probe saw twice are left out: nothing says which is which.
