@@ -7,6 +7,12 @@
 #include "clock_curve.h"
 #include "clock_estimate.h"
 #include "clock_links.h"
+#include "field.h"
+
+/* What tells one packet from the others, and where it was when. */
+#define FIELDS_WANTED                                                                 \
+	(FIELD_BIT(FIELD_FLOW) | FIELD_BIT(FIELD_FLOW_INDEX) | FIELD_BIT(FIELD_KEY) | \
+	 FIELD_BIT(FIELD_TIME) | FIELD_BIT(FIELD_PACKET) | FIELD_BIT(FIELD_PROBE))
 
 /* One input. */
 struct source {
@@ -154,6 +160,7 @@ static int read_source(struct estimation *self, struct source *source)
 	struct batch batch;
 	int err = reader_mark(source->reader);
 
+	reader_want(source->reader, FIELDS_WANTED);
 	source->first_ns = 1; /* and last_ns 0: none yet */
 	while (!err && (err = reader_next(source->reader, &batch)) > 0) {
 		err = 0;

@@ -2,8 +2,6 @@
 #include "array.h"
 #include "clock_match.h"
 
-#define SECOND_SHIFT 30 /* about a second */
-
 int compare_points(const void *left, const void *right)
 {
 	const struct clock_point *a = left, *b = right;
@@ -30,19 +28,27 @@ static int64_t find_link(struct clock_points *points, const struct clock_probe *
 	return points->nlinks++;
 }
 
-/* 1: the link has not got enough points around that time; 0: it has; -ENOMEM. */
-static int take_turn(struct clock_points *points, int64_t link, enum side side, uint64_t time_ns)
+/* 1: the packet tells more of the link, which it took `delay` to pass; 0: it does not; -ENOMEM. */
+static int take_turn(struct clock_points *points, uint64_t direction, uint64_t time_ns,
+		     int64_t delay)
 {
-	uint64_t key = map_hash((uint64_t)link * SIDES + side, time_ns >> SECOND_SHIFT);
-	uint32_t index = map_find(&points->by_second, key);
+	uint64_t key = map_hash(direction, time_ns / TURN_NS);
+	uint32_t index = map_find(&points->by_turn, key);
+	struct clock_turn *turn;
 
-	if (index != MAP_NONE)
-		return points->taken[index] < LINK_POINTS_MAX && ++points->taken[index];
-	if (array_reserve(&points->taken, &points->taken_room, points->ntaken + 1,
-			  sizeof(*points->taken)) ||
-	    map_add(&points->by_second, key, points->ntaken))
-		return -ENOMEM;
-	points->taken[points->ntaken++] = 1;
+	if (index == MAP_NONE) {
+		if (array_reserve(&points->turns, &points->turns_room, points->nturns + 1,
+				  sizeof(*points->turns)) ||
+		    map_add(&points->by_turn, key, points->nturns))
+			return -ENOMEM;
+		index = points->nturns++;
+		points->turns[index] = (struct clock_turn){.fastest = delay};
+	}
+	turn = &points->turns[index];
+	if (turn->count >= TURN_MAX && delay >= turn->fastest)
+		return 0;
+	turn->count++;
+	turn->fastest = delay < turn->fastest ? delay : turn->fastest;
 	return 1;
 }
 
@@ -54,9 +60,14 @@ static int add_point(struct clock_points *points, const struct clock_probe *prob
 	const struct clock_probe *a = &probes[at_a->probe], *b = &probes[at_b->probe];
 	enum side side = a->tx ? SIDE_BELOW : SIDE_ABOVE;
 	int64_t link = find_link(points, a, b);
-	int turn = link < 0 ? -ENOMEM : take_turn(points, link, side, at_b->time_ns);
+	int64_t ahead = time_since((int64_t)at_a->time_ns, (int64_t)at_b->time_ns);
 	struct raw_time in_a, in_b;
+	int turn;
 
+	if (link < 0)
+		return -ENOMEM;
+	turn = take_turn(points, (uint64_t)link * SIDES + side, at_b->time_ns,
+			 side == SIDE_ABOVE ? ahead : time_since(0, ahead));
 	if (turn <= 0)
 		return turn;
 	in_a = raw_clock_convert(&clocks[a->clock], at_a->time_ns);
@@ -144,8 +155,8 @@ void clock_points_release(struct clock_points *points)
 {
 	free(points->points);
 	free(points->links);
-	free(points->taken);
+	free(points->turns);
 	map_release(&points->by_ports);
-	map_release(&points->by_second);
+	map_release(&points->by_turn);
 	*points = (struct clock_points){0};
 }

@@ -7,8 +7,9 @@
  * if it was not the other way round: what is seen of a forwarding domain fits both. So bounds are
  * kept apart by the two devices, a link: one that does not exist contradicts itself (clock_pair.h).
  *
- * More than LINK_POINTS_MAX packets a second make a clock no better: of each direction of a link no
- * more are taken, whichever the hash of their ID says.
+ * Packets beyond some 2000 a second tell no more of a clock unless they are faster than all others: of
+ * each direction of a link TURN_MAX are taken from each TURN_NS, in the order of their hashes, and
+ * those that are.
  */
 #ifndef VNT_CLOCK_MATCH_H
 #define VNT_CLOCK_MATCH_H
@@ -18,7 +19,8 @@
 #include "margin.h"
 #include "raw_clock.h"
 
-#define LINK_POINTS_MAX 2048
+#define TURN_NS  (1 << 22) /* clocks hardly drift meanwhile */
+#define TURN_MAX 8
 
 /* Of all inputs, numbered from the first one's on. */
 struct clock_probe {
@@ -47,6 +49,13 @@ struct clock_link {
 	size_t count;
 };
 
+/* What was taken of one direction of a link, of one TURN_NS. */
+struct clock_turn {
+	int64_t fastest; /* delay, if both clocks agreed */
+	uint32_t count;
+	uint32_t pad;
+};
+
 /* In order of link, and of x. */
 struct clock_points {
 	struct clock_point *points;
@@ -56,10 +65,10 @@ struct clock_points {
 	size_t nlinks;
 	size_t links_room;
 	struct map by_ports;
-	uint16_t *taken; /* per second of each direction of a link: how many */
-	size_t ntaken;
-	size_t taken_room;
-	struct map by_second;
+	struct clock_turn *turns;
+	size_t nturns;
+	size_t turns_room;
+	struct map by_turn;
 };
 
 /* Puts the sample in order. Packets that a probe saw twice are left out: nothing says which is which.

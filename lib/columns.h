@@ -57,6 +57,9 @@ struct decoder;
 int decoder_open(struct decoder **decoder);  /* 0 or -ENOMEM */
 void decoder_close(struct decoder *decoder); /* accepts NULL */
 
+/* From now on only these fields (FIELD_BIT) are decoded; the others are 0, whatever the payload says. */
+void decoder_want(struct decoder *decoder, uint32_t wanted);
+
 /* Decodes `count` events, at most BLOCK_ROWS. 0, or -EBADMSG if the payload is not exactly that many
  * events in time order from first_ns to last_ns, of probes below `nprobes`. */
 int decoder_run(struct decoder *decoder, const uint8_t *payload, size_t size,

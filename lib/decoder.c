@@ -24,12 +24,26 @@ struct decoder {
 	uint32_t npackets;
 	uint32_t nflows;
 	uint32_t used; /* packets that an event referred to */
+	uint32_t wanted;
 };
 
 int decoder_open(struct decoder **decoder)
 {
 	*decoder = malloc(sizeof(**decoder));
-	return *decoder ? 0 : -ENOMEM;
+	if (!*decoder)
+		return -ENOMEM;
+	(*decoder)->wanted = FIELDS_ALL;
+	return 0;
+}
+
+void decoder_want(struct decoder *decoder, uint32_t wanted)
+{
+	decoder->wanted = wanted;
+}
+
+static bool decoder_wants(const struct decoder *decoder, enum field_id id)
+{
+	return decoder->wanted & FIELD_BIT(id);
 }
 
 void decoder_close(struct decoder *decoder)
@@ -113,7 +127,7 @@ static int decoder_take(struct decoder *decoder, enum field_id id, uint64_t *val
 	uint64_t bits = 0;
 
 	if (!cursor->at)
-		return fields[id].optional ? 0 : -EBADMSG;
+		return fields[id].optional || !decoder_wants(decoder, id) ? 0 : -EBADMSG;
 	switch (cursor->encoding) {
 	case ENCODING_FIXED64:
 		cursor->at = take_fixed(cursor->at, cursor->end, values, count);
@@ -145,7 +159,8 @@ static int decoder_take_scope(struct decoder *decoder, enum field_scope scope, s
 	return err;
 }
 
-/* Columns that are not in the field table are from a newer version: left out. */
+/* Columns that are not in the field table are from a newer version: left out, as those that nobody
+ * wants. */
 static int decoder_parse(struct decoder *decoder, const uint8_t *payload, size_t size, size_t count)
 {
 	const uint8_t *end = payload + size, *entry, *at;
@@ -175,13 +190,14 @@ static int decoder_parse(struct decoder *decoder, const uint8_t *payload, size_t
 		id = le16toh(column.id);
 		if (bytes > end - at)
 			return -EBADMSG;
-		if (id < FIELDS)
+		if (id < FIELDS && decoder_wants(decoder, id))
 			decoder->cursors[id] =
 				(struct cursor){at, at + bytes, le16toh(column.encoding)};
 		at += bytes;
 	}
-	if (!decoder->cursors[FIELD_OUTER].at)
-		memset(decoder->values[FIELD_OUTER], 0, sizeof(decoder->values[FIELD_OUTER]));
+	for (int id = 0; id < FIELDS; id++)
+		if (!decoder->cursors[id].at)
+			memset(decoder->values[id], 0, sizeof(decoder->values[id]));
 	return 0;
 }
 

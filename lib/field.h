@@ -40,6 +40,9 @@ enum field_id {
 	FIELDS
 };
 
+#define FIELD_BIT(id) (1u << (id))
+#define FIELDS_ALL    (FIELD_BIT(FIELDS) - 1)
+
 struct field {
 	uint16_t id;
 	char name[16];

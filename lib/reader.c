@@ -280,8 +280,14 @@ int reader_mark(struct reader *reader)
 	return scan_mark(reader->scan);
 }
 
+void reader_want(struct reader *reader, uint32_t wanted)
+{
+	decoder_want(reader->decoder, wanted);
+}
+
 int reader_rewind(struct reader *reader)
 {
+	reader_want(reader, FIELDS_ALL);
 	reader->position = 0;
 	reader->watermark_ns = 0;
 	reader->last_ns = 0;

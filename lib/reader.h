@@ -42,6 +42,9 @@ uint64_t reader_damaged(const struct reader *reader);
 int reader_mark(struct reader *reader);
 int reader_rewind(struct reader *reader);
 
+/* Until reader_rewind() events have only these fields (FIELD_BIT of field.h), the others are 0: faster. */
+void reader_want(struct reader *reader, uint32_t wanted);
+
 void reader_close(struct reader *reader); /* accepts NULL */
 
 #endif
