@@ -9,8 +9,9 @@
 
 #include "drain.h"
 #include "host.h"
-#include "tally.h"
+#include "ptp.h"
 #include "recorder.h"
+#include "tally.h"
 #include "lib/budget.h"
 
 #define NS_PER_MS    1000000ull
@@ -35,6 +36,7 @@ struct recorder {
 	struct tracer *tracer;
 	struct writer *writer;
 	struct drain *drain;
+	struct ptp ptp;
 	uint64_t max_events;
 	stop_fn stop;
 	void *stop_context;
@@ -95,6 +97,7 @@ static int put_anchor(struct recorder *recorder)
 	struct anchor_row anchor;
 
 	host_anchor(recorder->domain, &anchor);
+	ptp_read(&recorder->ptp, &anchor);
 	return put(recorder, BATCH_ANCHORS, &anchor, 1);
 }
 
@@ -463,6 +466,7 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	snprintf(reason, TRACER_REASON_MAX, "cannot set up tracing: %s", strerror(ENOMEM));
 	if (!self)
 		return -ENOMEM;
+	ptp_open(&self->ptp);
 	self->info = options->info;
 	self->domain = &options->info->domains[0];
 	self->max_events = options->max_events;
@@ -496,6 +500,7 @@ void recorder_close(struct recorder *recorder)
 	tracer_close(recorder->tracer);
 	writer_close(recorder->writer);
 	drain_close(recorder->drain);
+	ptp_close(&recorder->ptp);
 	tally_release(&recorder->tally);
 	free(recorder->ended);
 	free(recorder->epochs);

@@ -55,10 +55,15 @@ static int64_t saturating_add(int64_t a, int64_t b)
 	return sum;
 }
 
-/* What turns this domain's CLOCK_MONOTONIC into CLOCK_REALTIME. */
+/* What turns this domain's CLOCK_MONOTONIC into CLOCK_REALTIME: that of its host where it can see it, as a
+ * host and its guests are traced together more often than they are synchronized. */
 static int64_t wall_offset(const struct anchor_row *anchor)
 {
-	return anchor->real_ns - anchor->mono_ns;
+	uint64_t offset = anchor->real_ns - anchor->mono_ns;
+
+	if (anchor->ptp_device & ANCHOR_PTP_KVM)
+		offset += anchor->ptp_ns - anchor->ptp_real_ns;
+	return (int64_t)offset;
 }
 
 /* The clock of a domain that was booted together with a placed one, and is shifted as far. */

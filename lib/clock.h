@@ -30,7 +30,8 @@ struct clock_input {
  * A domain that was booted together with one placed before has its clock, exactly, and brings along
  * the others of its input, each with what their own clock in the input is worth; but nothing is known
  * of how wrong that is if that clock drifts from the reference, as one shift cannot follow. Otherwise the wall
- * clocks decide (method "realtime"), which proves nothing: the bound is CLOCK_UNBOUNDED. Without
+ * clocks decide (method "realtime"; of a guest that of its host, if KVM shows it), which proves nothing:
+ * the bound is CLOCK_UNBOUNDED. Without
  * anchors on either side nothing is shifted (method "none").
  *
  * `reference` is the anchor of placed[0]; with nplaced 0 the input is the reference.

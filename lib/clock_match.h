@@ -7,7 +7,7 @@
  * if it was not the other way round: what is seen of a forwarding domain fits both. So bounds are
  * kept apart by the two devices, a link: one that does not exist contradicts itself (clock_pair.h).
  *
- * Packets beyond some 2000 a second tell no more of a clock unless they are faster than all others: of
+ * Packets beyond some 4000 a second tell no more of a clock unless they are faster than all others: of
  * each direction of a link TURN_MAX are taken from each TURN_NS, in the order of their hashes, and
  * those that are.
  */
@@ -20,7 +20,7 @@
 #include "raw_clock.h"
 
 #define TURN_NS  (1 << 22) /* clocks hardly drift meanwhile */
-#define TURN_MAX 8
+#define TURN_MAX 16
 
 /* Of all inputs, numbered from the first one's on. */
 struct clock_probe {

@@ -11,7 +11,7 @@
 #include "block.h"
 #include "trace.h"
 
-#define ROW_WORDS_MAX 13
+#define ROW_WORDS_MAX 17
 #define ROWS_MAX      (BLOCK_ROWS * ROW_WORDS_MAX * sizeof(uint64_t)) /* bytes of any block */
 
 struct row_type {

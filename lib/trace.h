@@ -92,7 +92,14 @@ struct anchor_row {
 	int64_t est_error_us;
 	uint64_t adj_status;
 	uint64_t domain;
+	uint64_t ptp_ns;       /* a PTP clock, 0 where there is none, when ... */
+	uint64_t ptp_real_ns;  /* ... CLOCK_REALTIME said so, */
+	uint64_t ptp_width_ns; /* within half of this; 0: in one instant */
+	uint64_t ptp_device;   /* 1 for /dev/ptp0 and so on; and ANCHOR_PTP_KVM */
 };
+
+/* The clock is CLOCK_REALTIME of the machine that this guest runs on. */
+#define ANCHOR_PTP_KVM (1ull << 32)
 
 /* On disk: numbers never change. */
 enum loss_cause {

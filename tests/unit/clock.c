@@ -86,6 +86,25 @@ Test(clock, a_recording_beside_the_reference)
 	}
 }
 
+/* The guest's wall clock is 5000 behind its host's, which KVM shows it. */
+Test(clock, a_guest_that_sees_the_clock_of_its_host)
+{
+	const struct domain placed = domain(BOOT_A, "reference", 0, 0);
+	const struct domain own = domain(BOOT_B, "reference", 0, 0);
+	const struct anchor_row host = anchor(9000);
+	struct anchor_row guest = anchor(4000);
+	const struct clock_input input = {&own, 1, &guest};
+	struct clock_fit fit;
+
+	guest.ptp_real_ns = 777;
+	guest.ptp_ns = 777 + 5000;
+	guest.ptp_device = 1;
+	cr_assert_eq(clock_place(&input, &placed, 1, &host, &fit), -5000);
+	guest.ptp_device |= ANCHOR_PTP_KVM;
+	cr_assert_eq(clock_place(&input, &placed, 1, &host, &fit), 0);
+	check(&fit, "realtime", 0, UNBOUND);
+}
+
 Test(clock, domains_without_boot_id_share_nothing)
 {
 	const struct domain placed = domain("", "reference", 0, 0), own = placed;

@@ -110,7 +110,8 @@ Test(tracefile, rows)
 		{.mono_ns = UINT64_MAX,
 		 .freq_scaled_ppm = INT64_MIN,
 		 .adj_offset_ns = -1,
-		 .domain = 1},
+		 .domain = 1,
+		 .ptp_device = ANCHOR_PTP_KVM | 3},
 		{0},
 	};
 	const struct loss_row losses[] = {

@@ -41,7 +41,7 @@ void small_info(struct trace_info *info);
 /* Deterministic events of `npackets` packets at the four probes. */
 struct vnt_event *make_events(size_t npackets, uint64_t start_ns);
 
-#define IMAGE_WORDS (13 + 4 + 6 + 8 + 7 + 13) /* of the rows in it */
+#define IMAGE_WORDS (17 + 4 + 6 + 8 + 7 + 17) /* of the rows in it */
 
 /* EVENTS blocks of 5, 6, ... events, with blocks of all other types between and behind them. */
 void image_small(struct image *image);
