@@ -64,14 +64,37 @@ static int64_t a_from_b(const struct clock_pair *pair, int64_t time)
 	return time_plus(time_plus(time, pair->base), llround(clock_pair_at(pair, time)));
 }
 
+/* The same from a, if there is a step near the guess: further and further off, then in between. */
+static int64_t search_b(const struct clock_pair *pair, int64_t time, int64_t guess)
+{
+	int64_t reach = 1, low = guess, high = guess;
+
+	for (; reach < RAW_TIME_MAX && time_since(a_from_b(pair, low), time) > 0; reach *= 2)
+		low = time_since(guess, reach);
+	for (; reach < RAW_TIME_MAX && time_since(a_from_b(pair, high), time) < 0; reach *= 2)
+		high = time_plus(guess, reach);
+	while (time_since(high, low) > 1) {
+		int64_t middle = time_plus(low, time_since(high, low) / 2);
+
+		if (time_since(a_from_b(pair, middle), time) < 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	return high;
+}
+
 static int64_t b_from_a(const struct clock_pair *pair, int64_t time)
 {
-	int64_t guess = time_since(time, pair->base);
+	int64_t guess = time_since(time, pair->base), off = 0;
 
-	for (int i = 0; i < APPROACH; i++)
-		guess = (int64_t)((uint64_t)guess + (uint64_t)time -
-				  (uint64_t)a_from_b(pair, guess));
-	return guess;
+	for (int i = 0; i <= APPROACH; i++) {
+		off = time_since(time, a_from_b(pair, guess));
+		if (off >= -1 && off <= 1)
+			return time_plus(guess, off);
+		guess = time_plus(guess, off);
+	}
+	return search_b(pair, time, guess);
 }
 
 /* What the root shows when a node of its group shows `time`, along the tree. */

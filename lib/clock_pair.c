@@ -182,6 +182,18 @@ static double window_scatter(const struct run *run, const struct clock_window *w
 	return (high - low) / sqrt(12);
 }
 
+/* Of the points that are kept: those beyond a step are not. */
+static void take_extent(const struct run *run, struct clock_window *window, size_t first,
+			size_t end)
+{
+	while (run->points[first].rejected)
+		first++;
+	while (run->points[end - 1].rejected)
+		end--;
+	window->first = run->points[first].x;
+	window->last = run->points[end - 1].x;
+}
+
 static int add_window(const struct run *run, size_t first, size_t end)
 {
 	struct clock_pair *pair = run->pair;
@@ -194,8 +206,10 @@ static int add_window(const struct run *run, size_t first, size_t end)
 
 	window.center = window.first + (window.last - window.first) / 2;
 	solved = solve_window(run, &window, first, end);
-	if (solved > 0)
+	if (solved > 0) {
+		take_extent(run, &window, first, end);
 		window.scatter_ns = window_scatter(run, &window, first, end);
+	}
 	if (solved > 0 &&
 	    array_reserve(&pair->windows, &pair->room, pair->count + 1, sizeof(*pair->windows)))
 		solved = -ENOMEM;
@@ -236,7 +250,36 @@ static bool says_little(const struct run *run, size_t first, size_t end)
 	return true;
 }
 
-/* One window around x, and two halves of it if that does not work out. */
+/* Margin of some points; INFINITY if they say nothing, -INFINITY if there is no memory. */
+static double margin_of(const struct run *run, struct clock_window *window, size_t first,
+			size_t end)
+{
+	int fits = fit_window(run, window, first, end);
+
+	return fits > 0 ? window->margin.margin : fits ? -INFINITY : INFINITY;
+}
+
+/* Where a difference that steps does so: what comes before has less and less room the later that is, what
+ * comes behind has more and more. */
+static size_t find_jump(const struct run *run, size_t first, size_t end)
+{
+	struct clock_window window = {.center = run->points[first].x};
+	size_t least = first + 1, most = end - 1;
+
+	while (least < most) {
+		size_t middle = least + (most - least) / 2;
+		double before = margin_of(run, &window, first, middle);
+
+		if (margin_of(run, &window, middle, end) >= before)
+			most = middle;
+		else
+			least = middle + 1;
+	}
+	hulls_release(&window.hulls);
+	return least;
+}
+
+/* One window around x, and one to either side of the step if that does not work out. */
 static int fit_around(const struct run *run, int64_t x, size_t *before_first, size_t *before_end)
 {
 	int64_t half = CLOCK_STEP_NS;
@@ -253,13 +296,12 @@ static int fit_around(const struct run *run, int64_t x, size_t *before_first, si
 	*before_end = end;
 	solved = add_window(run, first, end);
 	if (!solved && run->pair->left_out > left_out) {
-		size_t middle = find_point(run, x);
+		size_t jump = find_jump(run, first, end);
 
 		run->pair->left_out = left_out;
-		if (middle > first)
-			solved = add_window(run, first, middle);
-		if (solved >= 0 && middle < end)
-			solved = add_window(run, middle, end);
+		solved = add_window(run, first, jump);
+		if (solved >= 0)
+			solved = add_window(run, jump, end);
 	}
 	return solved < 0 ? solved : 0;
 }
@@ -403,6 +445,19 @@ bool clock_pair_step(const struct clock_pair *pair, size_t at, int64_t *from, in
 	return true;
 }
 
+/* Straight from where the first window ends to where the next one begins, so that time never goes back. */
+static double across_step(const struct clock_window *window, const struct clock_window *next,
+			  const int64_t ends[2], int64_t x)
+{
+	double before, behind;
+
+	if (x <= ends[0] || x >= ends[1])
+		return window_at(x <= ends[0] ? window : next, x);
+	before = window_at(window, ends[0]);
+	behind = window_at(next, ends[1]);
+	return before + (behind - before) * (double)(x - ends[0]) / (double)(ends[1] - ends[0]);
+}
+
 double clock_pair_at(const struct clock_pair *pair, int64_t x)
 {
 	size_t at = find_window(pair, x);
@@ -412,7 +467,7 @@ double clock_pair_at(const struct clock_pair *pair, int64_t x)
 	if (at + 1 == pair->count || x < window->center)
 		return window_at(window, x);
 	if (clock_pair_step(pair, at, &from, &to))
-		return window_at(x < from + (to - from) / 2 ? window : next, x);
+		return across_step(window, next, (const int64_t[]){from, to}, x);
 	return window->margin.line.at_zero +
 	       (next->margin.line.at_zero - window->margin.line.at_zero) *
 		       (double)time_since(x, window->center) /

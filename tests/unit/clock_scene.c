@@ -71,7 +71,9 @@ static struct anchor_row read_anchor(struct stage *stage, const struct host *hos
 	before = (uint64_t)mono_clock(host, at[0]);
 	anchor.raw_ns = (uint64_t)raw_clock(host, at[1]);
 	anchor.real_ns = (uint64_t)(1.7e18L + at[2]);
-	anchor.boot_ns = (uint64_t)(mono_clock(host, at[2]) + at[2] - awake(host, at[2]));
+	anchor.boot_ns = (uint64_t)mono_clock(host, at[2]);
+	if (!stage->scene->unaware)
+		anchor.boot_ns += (uint64_t)(at[2] - awake(host, at[2]));
 	after = (uint64_t)mono_clock(host, at[3]);
 	anchor.mono_ns = before + (after - before) / 2;
 	anchor.width_ns = after - before;

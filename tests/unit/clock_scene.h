@@ -44,6 +44,9 @@ struct scene {
 	double liar_us;    /* host 1 has times so late for packets of host 2, and only these */
 	double step_us;    /* the second host's raw clock jumps in the middle */
 	double sleep_s;    /* the second host is suspended in the middle */
+	bool unaware;      /* ... and its clocks do not tell: a guest that was paused */
+	double jump_at;    /* part of the trace before all these; 0: half of it */
+	double moved_ppm; /* change of its drift there: the machine it goes on with has another crystal */
 	bool unanchored;
 	double target; /* for the 99th percentile of |error|, in us; 0: none */
 };

@@ -57,6 +57,7 @@ long double raw_clock(const struct host *host, double true_ns)
 		(cosl(host->phase) - cosl(host->phase + 2 * M_PI * ns / host->period_ns));
 
 	return host->offset_ns + ns * (1 + (long double)host->drift) + wander +
+	       fmaxl(ns - host->slept_at_ns, 0) * host->moved +
 	       (true_ns >= host->step_at_ns ? host->step_ns : 0);
 }
 
@@ -229,6 +230,7 @@ static void set_clock(struct stage *stage, size_t index)
 {
 	const struct scene *scene = stage->scene;
 	double length = scene->seconds * SECOND;
+	double jump = START_NS + length * (scene->jump_at > 0 ? scene->jump_at : 0.5);
 	struct host *host = &stage->hosts[index];
 
 	*host = (struct host){
@@ -247,11 +249,12 @@ static void set_clock(struct stage *stage, size_t index)
 		return;
 	host->slew = scene->slew_ppm * 1e-6;
 	if (scene->step_us != 0)
-		host->step_at_ns = START_NS + length / 2;
+		host->step_at_ns = jump;
 	host->step_ns = scene->step_us * 1e3;
 	if (scene->sleep_s > 0)
-		host->slept_at_ns = START_NS + length / 2;
+		host->slept_at_ns = jump;
 	host->sleep_ns = scene->sleep_s * SECOND;
+	host->moved = scene->moved_ppm * 1e-6;
 }
 
 struct stage *set_stage(const struct scene *scene, uint64_t seed)

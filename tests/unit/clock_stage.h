@@ -25,6 +25,7 @@ struct host {
 	double step_ns;
 	double slept_at_ns; /* both clocks stand still for sleep_ns, and nothing is seen */
 	double sleep_ns;
+	double moved; /* change of drift from then on */
 	struct vnt_event *events;
 	size_t count;
 	size_t room;
