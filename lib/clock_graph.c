@@ -5,6 +5,7 @@
 #include "array.h"
 #include "clock_graph_private.h"
 
+#define BESIDE_NS 1000      /* more than estimates before and behind a step are wrong */
 #define TIMES_MAX (1 << 17) /* more are farther apart */
 #define APPROACH  4 /* rounds to find when a clock that runs differently by 1000 ppm shows a time */
 
@@ -117,7 +118,18 @@ static int grid_add(struct grid *grid, int64_t time)
 	return 0;
 }
 
-/* Steps begin and end at times of their own. */
+/* Steps begin and end at times of their own; where both are nearly one for the root, the ones beside them
+ * keep what is before apart from what is behind. */
+static int add_step(const struct clock_graph *graph, uint32_t node, const int64_t times[4],
+		    struct grid *grid)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < 4 && !err; i++)
+		err = grid_add(grid, root_time(graph, node, times[i]));
+	return err;
+}
+
 static int add_steps(const struct clock_graph *graph, uint32_t root, struct grid *grid)
 {
 	int64_t from, to;
@@ -131,9 +143,10 @@ static int add_steps(const struct clock_graph *graph, uint32_t root, struct grid
 		for (size_t at = 0; at < pair->count && !err; at++) {
 			if (!clock_pair_step(pair, at, &from, &to))
 				continue;
-			err = grid_add(grid, root_time(graph, pair->b, from));
-			if (!err)
-				err = grid_add(grid, root_time(graph, pair->b, to));
+			err = add_step(
+				graph, pair->b,
+				(const int64_t[]){from - BESIDE_NS, from, to, to + BESIDE_NS},
+				grid);
 		}
 	}
 	return err;
