@@ -5,7 +5,7 @@
 #include "array.h"
 #include "clock_graph_private.h"
 
-#define BESIDE_NS 1000      /* more than estimates before and behind a step are wrong */
+#define BESIDE_NS 100000    /* more than the clock readings and estimates around a step are wrong */
 #define TIMES_MAX (1 << 17) /* more are farther apart */
 #define APPROACH  4 /* rounds to find when a clock that runs differently by 1000 ppm shows a time */
 

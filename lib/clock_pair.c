@@ -1,227 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "array.h"
-#include "clock_pair.h"
+#include "clock_window.h"
 
 #define HALF_MAX_NS (8 * CLOCK_STEP_NS) /* half a window at most */
 #define FEW         20                  /* points of either side */
-#define TRIM_MIN    3                   /* points that a window may lose */
-#define TRIM_PART   100                 /* or one in so many */
 #define CHUNK       32                  /* points that are looked at for plausibility */
-#define LEAST       8                   /* delays of each direction that show the scatter */
 #define NEIGHBOURS  3                   /* windows to each side that may bound a place best */
-
-enum {
-	KEPT,
-	REJECTED,
-	ON_TRIAL
-};
-
-/* A part of the points of a pair, all of one era. */
-struct run {
-	struct clock_pair *pair;
-	struct clock_point *points;
-	size_t count;
-};
-
-static double wander(double distance)
-{
-	return CLOCK_WANDER / 2 * distance * distance;
-}
 
 static double square(double value)
 {
 	return value * value;
 }
 
-static double window_at(const struct clock_window *window, int64_t x)
-{
-	return window->margin.line.at_zero +
-	       window->margin.line.slope * (double)time_since(x, window->center);
-}
-
-/* The hulls of the points that are kept. 0 or -ENOMEM. */
-static int build_hulls(const struct run *run, struct clock_window *window, size_t first, size_t end)
-{
-	int err = 0;
-
-	hulls_clear(&window->hulls);
-	for (size_t i = first; i < end && !err; i++) {
-		const struct clock_point *point = &run->points[i];
-		struct vertex vertex = {.x = (double)(point->x - window->center), .point = i};
-		double slack = point->doubt_ns + wander(vertex.x);
-
-		if (point->rejected)
-			continue;
-		vertex.y = (double)(point->y - run->pair->base);
-		vertex.y += point->side == SIDE_ABOVE ? slack : -slack;
-		err = hulls_add(&window->hulls, point->side, &vertex);
-	}
-	return err;
-}
-
-/* 1: the points say where the line is, or that there is none; 0: one kind is missing; -ENOMEM. */
-static int fit_window(const struct run *run, struct clock_window *window, size_t first, size_t end)
-{
-	int err = build_hulls(run, window, first, end);
-
-	return err ? err : margin_fit(&window->hulls, &window->margin);
-}
-
-/* Of the points that the line is stuck between the one without which it has most room; or `end`. */
-static int find_culprit(const struct run *run, struct clock_window *window, size_t first,
-			size_t end, size_t *culprit)
-{
-	const struct margin stuck = window->margin;
-	double most = -INFINITY;
-
-	*culprit = end;
-	for (size_t i = 0; i < sizeof(stuck.support) / sizeof(stuck.support[0]); i++) {
-		struct clock_point *point = &run->points[stuck.support[i]];
-		int fits;
-
-		point->rejected = ON_TRIAL;
-		fits = fit_window(run, window, first, end);
-		point->rejected = KEPT;
-		if (fits < 0)
-			return fits;
-		if (fits && window->margin.margin > most) {
-			most = window->margin.margin;
-			*culprit = stuck.support[i];
-		}
-	}
-	return 0;
-}
-
-/* Ends the trial of points: all of them are rejected, or none. */
-static void pass_sentence(const struct run *run, size_t first, size_t end, int sentence)
-{
-	for (size_t i = first; i < end; i++) {
-		if (run->points[i].rejected != ON_TRIAL)
-			continue;
-		run->points[i].rejected = sentence;
-		run->pair->rejected += sentence == REJECTED;
-	}
-}
-
-/* 1: there is a line, perhaps with points rejected; 0: there is none, or nothing says; -ENOMEM. */
-static int solve_window(const struct run *run, struct clock_window *window, size_t first,
-			size_t end)
-{
-	size_t budget = TRIM_MIN + (end - first) / TRIM_PART, culprit;
-	int fits = fit_window(run, window, first, end);
-
-	while (fits > 0 && window->margin.margin < 0) {
-		fits = budget-- ? find_culprit(run, window, first, end, &culprit) : 1;
-		if (fits || culprit == end) {
-			pass_sentence(run, first, end, KEPT);
-			run->pair->left_out++;
-			return fits < 0 ? fits : 0;
-		}
-		run->points[culprit].rejected = ON_TRIAL;
-		fits = fit_window(run, window, first, end);
-	}
-	pass_sentence(run, first, end, REJECTED);
-	return fits;
-}
-
-/*
- * The least delay of some packets is above the least possible one by about as much as the least delays
- * differ: that of either direction is an error of half as much.
- */
-static double measure_scatter(const struct run *run, const struct clock_window *window,
-			      size_t first, size_t end)
-{
-	double least[SIDES][LEAST], sum = 0;
-
-	for (size_t i = 0; i < SIDES * LEAST; i++)
-		least[i / LEAST][i % LEAST] = INFINITY;
-	for (size_t i = first; i < end; i++) {
-		const struct clock_point *point = &run->points[i];
-		double *delays = least[point->side];
-		double delay =
-			fabs((double)(point->y - run->pair->base) - window_at(window, point->x));
-		size_t at;
-
-		if (point->rejected || delay >= delays[LEAST - 1])
-			continue;
-		for (at = LEAST - 1; at && delays[at - 1] > delay; at--)
-			delays[at] = delays[at - 1];
-		delays[at] = delay;
-	}
-	for (size_t side = 0; side < SIDES; side++) {
-		size_t last = LEAST - 1;
-
-		while (last && !isfinite(least[side][last]))
-			last--;
-		sum += last ? square((least[side][last] - least[side][0]) / (double)last)
-			    : square(window->margin.margin);
-	}
-	return sqrt(sum) / 2;
-}
-
-static void window_interval(const struct clock_window *window, int64_t x, double *low, double *high)
-{
-	double distance = (double)time_since(x, window->center);
-
-	margin_interval(&window->hulls, &window->margin, distance, low, high);
-	*low -= wander(distance);
-	*high += wander(distance);
-}
-
-/* If the slope is open, all that is feasible is as likely. */
-static double window_scatter(const struct run *run, const struct clock_window *window, size_t first,
-			     size_t end)
-{
-	double low, high;
-
-	if (!window->margin.open)
-		return measure_scatter(run, window, first, end);
-	window_interval(window, window->center, &low, &high);
-	return (high - low) / sqrt(12);
-}
-
-/* Of the points that are kept: those beyond a step are not. */
-static void take_extent(const struct run *run, struct clock_window *window, size_t first,
-			size_t end)
-{
-	while (run->points[first].rejected)
-		first++;
-	while (run->points[end - 1].rejected)
-		end--;
-	window->first = run->points[first].x;
-	window->last = run->points[end - 1].x;
-}
-
-static int add_window(const struct run *run, size_t first, size_t end)
-{
-	struct clock_pair *pair = run->pair;
-	struct clock_window window = {
-		.first = run->points[first].x,
-		.last = run->points[end - 1].x,
-		.era = run->points[first].era,
-	};
-	int solved;
-
-	window.center = window.first + (window.last - window.first) / 2;
-	solved = solve_window(run, &window, first, end);
-	if (solved > 0) {
-		take_extent(run, &window, first, end);
-		window.scatter_ns = window_scatter(run, &window, first, end);
-	}
-	if (solved > 0 &&
-	    array_reserve(&pair->windows, &pair->room, pair->count + 1, sizeof(*pair->windows)))
-		solved = -ENOMEM;
-	if (solved > 0)
-		pair->windows[pair->count++] = window;
-	else
-		hulls_release(&window.hulls);
-	return solved;
-}
-
 /* The first point at x or later. */
-static size_t find_point(const struct run *run, int64_t x)
+static size_t find_point(const struct clock_run *run, int64_t x)
 {
 	size_t first = 0, end = run->count;
 
@@ -237,7 +32,7 @@ static size_t find_point(const struct run *run, int64_t x)
 }
 
 /* Few of either kind, or one kind all before the other, which leaves the slope open. */
-static bool says_little(const struct run *run, size_t first, size_t end)
+static bool says_little(const struct clock_run *run, size_t first, size_t end)
 {
 	size_t counts[SIDES] = {0}, turns = 0;
 
@@ -250,27 +45,18 @@ static bool says_little(const struct run *run, size_t first, size_t end)
 	return true;
 }
 
-/* Margin of some points; INFINITY if they say nothing, -INFINITY if there is no memory. */
-static double margin_of(const struct run *run, struct clock_window *window, size_t first,
-			size_t end)
-{
-	int fits = fit_window(run, window, first, end);
-
-	return fits > 0 ? window->margin.margin : fits ? -INFINITY : INFINITY;
-}
-
 /* Where a difference that steps does so: what comes before has less and less room the later that is, what
  * comes behind has more and more. */
-static size_t find_jump(const struct run *run, size_t first, size_t end)
+static size_t find_jump(const struct clock_run *run, size_t first, size_t end)
 {
 	struct clock_window window = {.center = run->points[first].x};
 	size_t least = first + 1, most = end - 1;
 
 	while (least < most) {
 		size_t middle = least + (most - least) / 2;
-		double before = margin_of(run, &window, first, middle);
+		double before = clock_window_margin(run, &window, first, middle);
 
-		if (margin_of(run, &window, middle, end) >= before)
+		if (clock_window_margin(run, &window, middle, end) >= before)
 			most = middle;
 		else
 			least = middle + 1;
@@ -280,7 +66,8 @@ static size_t find_jump(const struct run *run, size_t first, size_t end)
 }
 
 /* One window around x, and one to either side of the step if that does not work out. */
-static int fit_around(const struct run *run, int64_t x, size_t *before_first, size_t *before_end)
+static int fit_around(const struct clock_run *run, int64_t x, size_t *before_first,
+		      size_t *before_end)
 {
 	int64_t half = CLOCK_STEP_NS;
 	size_t first, end, left_out = run->pair->left_out;
@@ -294,19 +81,19 @@ static int fit_around(const struct run *run, int64_t x, size_t *before_first, si
 		return 0;
 	*before_first = first;
 	*before_end = end;
-	solved = add_window(run, first, end);
+	solved = clock_window_add(run, first, end);
 	if (!solved && run->pair->left_out > left_out) {
 		size_t jump = find_jump(run, first, end);
 
 		run->pair->left_out = left_out;
-		solved = add_window(run, first, jump);
+		solved = clock_window_add(run, first, jump);
 		if (solved >= 0)
-			solved = add_window(run, jump, end);
+			solved = clock_window_add(run, jump, end);
 	}
 	return solved < 0 ? solved : 0;
 }
 
-static int fit_run(const struct run *run)
+static int fit_run(const struct clock_run *run)
 {
 	size_t first = SIZE_MAX, end = SIZE_MAX, next = 0;
 	int64_t x;
@@ -334,8 +121,8 @@ static bool agree(const struct clock_window *a, const struct clock_window *b)
 	int64_t x = a->center + (b->center - a->center) / 2;
 	double low[2], high[2];
 
-	window_interval(a, x, &low[0], &high[0]);
-	window_interval(b, x, &low[1], &high[1]);
+	clock_window_interval(a, x, &low[0], &high[0]);
+	clock_window_interval(b, x, &low[1], &high[1]);
 	return low[0] <= high[1] && low[1] <= high[0];
 }
 
@@ -358,7 +145,8 @@ static void compare_windows(struct clock_pair *pair)
 		sum += square(window->scatter_ns);
 		if (!i || stepped)
 			continue;
-		differences += square(window_at(window, middle) - window_at(before, middle));
+		differences +=
+			square(clock_window_at(window, middle) - clock_window_at(before, middle));
 		count++;
 	}
 	sum /= (double)pair->count;
@@ -374,7 +162,7 @@ static int compare_centers(const void *left, const void *right)
 
 int clock_pair_fit(struct clock_pair *pair, struct clock_point *points, size_t count)
 {
-	struct run run = {.pair = pair};
+	struct clock_run run = {.pair = pair};
 	int err = 0;
 
 	pair->base = points[count / 2].y;
@@ -402,11 +190,11 @@ int clock_plausible(struct clock_point *points, size_t count)
 	int fits = 0;
 
 	for (size_t i = 0; i < count && fits >= 0; i += CHUNK) {
-		const struct run run = {&pair, points, count};
+		const struct clock_run run = {&pair, points, count};
 		size_t end = count - i < CHUNK ? count : i + CHUNK;
 
 		window.center = points[i].x;
-		fits = fit_window(&run, &window, i, end);
+		fits = clock_window_fit(&run, &window, i, end);
 		fit += fits > 0 && window.margin.margin >= 0;
 		misfit += fits > 0 && window.margin.margin < 0;
 	}
@@ -452,9 +240,9 @@ static double across_step(const struct clock_window *window, const struct clock_
 	double before, behind;
 
 	if (x <= ends[0] || x >= ends[1])
-		return window_at(x <= ends[0] ? window : next, x);
-	before = window_at(window, ends[0]);
-	behind = window_at(next, ends[1]);
+		return clock_window_at(x <= ends[0] ? window : next, x);
+	before = clock_window_at(window, ends[0]);
+	behind = clock_window_at(next, ends[1]);
 	return before + (behind - before) * (double)(x - ends[0]) / (double)(ends[1] - ends[0]);
 }
 
@@ -465,7 +253,7 @@ double clock_pair_at(const struct clock_pair *pair, int64_t x)
 	int64_t from, to;
 
 	if (at + 1 == pair->count || x < window->center)
-		return window_at(window, x);
+		return clock_window_at(window, x);
 	if (clock_pair_step(pair, at, &from, &to))
 		return across_step(window, next, (const int64_t[]){from, to}, x);
 	return window->margin.line.at_zero +
@@ -483,8 +271,8 @@ static struct clock_bounds bounds_of_step(const struct clock_pair *pair, size_t 
 	for (size_t i = 0; i < 2; i++) {
 		double low, high;
 
-		window_interval(&pair->windows[at], x[i], &bounds.low[i], &bounds.high[i]);
-		window_interval(&pair->windows[at + 1], x[i], &low, &high);
+		clock_window_interval(&pair->windows[at], x[i], &bounds.low[i], &bounds.high[i]);
+		clock_window_interval(&pair->windows[at + 1], x[i], &low, &high);
 		bounds.low[i] = fmin(bounds.low[i], low);
 		bounds.high[i] = fmax(bounds.high[i], high);
 	}
@@ -504,7 +292,7 @@ static struct clock_bounds bounds_of_era(const struct clock_pair *pair, size_t a
 		if (pair->windows[i].era != pair->windows[at].era)
 			continue;
 		for (size_t end = 0; end < 2; end++)
-			window_interval(&pair->windows[i], x[end], &low[end], &high[end]);
+			clock_window_interval(&pair->windows[i], x[end], &low[end], &high[end]);
 		if (low[0] + low[1] > bounds.low[0] + bounds.low[1])
 			memcpy(bounds.low, low, sizeof(low));
 		if (high[0] + high[1] < bounds.high[0] + bounds.high[1])
@@ -513,8 +301,8 @@ static struct clock_bounds bounds_of_era(const struct clock_pair *pair, size_t a
 	/* Windows from far away need not agree here: the nearest one does with itself. */
 	if (bounds.low[0] > bounds.high[0] || bounds.low[1] > bounds.high[1])
 		for (size_t end = 0; end < 2; end++)
-			window_interval(&pair->windows[at], x[end], &bounds.low[end],
-					&bounds.high[end]);
+			clock_window_interval(&pair->windows[at], x[end], &bounds.low[end],
+					      &bounds.high[end]);
 	return bounds;
 }
 
