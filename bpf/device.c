@@ -20,7 +20,31 @@ struct lookup {
 	int32_t netns_id;
 	struct link *links;
 	size_t count;
+	struct media_context media;
+	bool has_ovs;              /* in this namespace */
+	const struct link *bridge; /* of Open vSwitch, whose ports are being added; or NULL */
 };
+
+static const struct link *find_link(const struct lookup *lookup, const char *name)
+{
+	for (size_t i = 0; i < lookup->count; i++)
+		if (strcmp(lookup->links[i].name, name) == 0)
+			return &lookup->links[i];
+	return NULL;
+}
+
+static struct media find_media(struct lookup *lookup, const struct link *link)
+{
+	const struct link *bridge = lookup->bridge;
+	char name[sizeof(link->name)];
+	bool internal;
+
+	if (!bridge && lookup->has_ovs && ovs_find_bridge(link->name, name))
+		bridge = find_link(lookup, name);
+	internal = bridge && (link == bridge || strcmp(link->kind, "openvswitch") == 0 ||
+			      (link->is_tap && ovs_has_open(link->name)));
+	return media_find(&lookup->media, link, bridge, internal);
+}
 
 static int list_add(struct lookup *lookup, const struct link *link)
 {
@@ -37,24 +61,18 @@ static int list_add(struct lookup *lookup, const struct link *link)
 	device->ifindex = link->ifindex;
 	device->netns_inode = lookup->inode;
 	device->netns_id = lookup->netns_id;
+	device->media = find_media(lookup, link);
 	return 0;
 }
 
-static const struct link *find_link(const struct lookup *lookup, const char *name)
-{
-	for (size_t i = 0; i < lookup->count; i++)
-		if (strcmp(lookup->links[i].name, name) == 0)
-			return &lookup->links[i];
-	return NULL;
-}
-
-static int add_ovs_ports(struct lookup *lookup, const char *bridge, char *reason)
+static int add_ovs_ports(struct lookup *lookup, const struct link *bridge, char *reason)
 {
 	char *ports, *name, *rest;
-	int err = ovs_list_ports(bridge, &ports, reason);
+	int err = ovs_list_ports(bridge->name, &ports, reason);
 
 	if (err)
 		return err;
+	lookup->bridge = bridge;
 	for (name = strtok_r(ports, "\n", &rest); !err && name;
 	     name = strtok_r(NULL, "\n", &rest)) {
 		const struct link *link = find_link(lookup, name);
@@ -62,6 +80,7 @@ static int add_ovs_ports(struct lookup *lookup, const char *bridge, char *reason
 		if (link) /* patch and tunnel ports are no devices */
 			err = list_add(lookup, link);
 	}
+	lookup->bridge = NULL;
 	free(ports);
 	return err;
 }
@@ -75,7 +94,7 @@ static int add_ports(struct lookup *lookup, const struct link *bridge, char *rea
 	snprintf(reason, OVS_REASON_MAX, "%s", strerror(ENOMEM));
 	if (strcmp(bridge->kind, "openvswitch") == 0 ||
 	    (bridge->is_tap && ovs_may_own(bridge->name)))
-		return add_ovs_ports(lookup, bridge->name, reason);
+		return add_ovs_ports(lookup, bridge, reason);
 	for (size_t i = 0; !err && i < lookup->count; i++)
 		if (lookup->links[i].master == bridge->ifindex)
 			err = list_add(lookup, &lookup->links[i]);
@@ -133,6 +152,10 @@ static int resolve_here(struct lookup *lookup, char *reason)
 			 strerror(-err));
 		return err;
 	}
+	lookup->media.inode = lookup->inode;
+	lookup->media.links = lookup->links;
+	lookup->media.nlinks = lookup->count;
+	lookup->has_ovs = ovs_is_in(lookup->inode);
 	link = find_link(lookup, spec->device);
 	if (!link) {
 		explain_missing(lookup, reason);
@@ -172,6 +195,7 @@ int device_resolve(struct device_list *list, const struct spec *spec, char *reas
 		return explain_netns(spec->netns, saved, reason);
 	err = resolve_here(&lookup, reason);
 	netns_leave(saved);
+	netns_peers_release(&lookup.media.peers);
 	free(lookup.links);
 	if (err)
 		list->count = before;

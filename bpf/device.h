@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "media.h"
+
 #include "lib/spec.h"
 
 #define DEVICE_REASON_MAX 512
@@ -15,6 +17,7 @@ struct device {
 	uint32_t ifindex;
 	uint32_t netns_inode;
 	int32_t netns_id; /* as in netns.h */
+	struct media media;
 	bool gone;
 };
 

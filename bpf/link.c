@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
@@ -53,6 +54,8 @@ static void parse_link(struct link *link, const struct nlmsghdr *message)
 
 	memset(link, 0, sizeof(*link));
 	link->ifindex = info->ifi_index;
+	link->is_loopback = info->ifi_flags & IFF_LOOPBACK;
+	link->linked_netns = NETNS_NO_ID;
 	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
 		switch (attribute->rta_type) {
 		case IFLA_IFNAME:
@@ -60,6 +63,12 @@ static void parse_link(struct link *link, const struct nlmsghdr *message)
 			break;
 		case IFLA_MASTER:
 			link->master = *(const uint32_t *)RTA_DATA(attribute);
+			break;
+		case IFLA_LINK:
+			link->linked = *(const uint32_t *)RTA_DATA(attribute);
+			break;
+		case IFLA_LINK_NETNSID:
+			link->linked_netns = *(const int32_t *)RTA_DATA(attribute);
 			break;
 		case IFLA_LINKINFO:
 			parse_linkinfo(link, attribute);

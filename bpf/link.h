@@ -10,9 +10,12 @@
 struct link {
 	uint32_t ifindex;
 	uint32_t master; /* ifindex of the bridge or bond it is a port of, or 0 */
+	uint32_t linked; /* ifindex of the other end, or of the device below; 0 if it has none */
+	int32_t linked_netns; /* and its namespace, as in netns.h; NETNS_NO_ID: the same */
 	char name[16];
 	char kind[16]; /* "bridge", "veth", "tun", "openvswitch", ...; "" for hardware */
 	bool is_tap;   /* kind "tun": carries frames, not packets */
+	bool is_loopback;
 };
 
 /* All devices; *links is the caller's to free. 0 or -errno. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 
 #include "netlink.h"
 #include "netns.h"
+#include "lib/array.h"
 
 static const char own_netns[] = "/proc/thread-self/ns/net";
 
@@ -110,12 +113,14 @@ static int assign_id(struct id_message *message, uint32_t inode)
 	return netlink_ask(&message->header, &answer.header, sizeof(answer));
 }
 
+static const struct id_message id_message = {
+	.fd_header = {.rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = NETNSA_FD},
+	.id_header = {.rta_len = RTA_LENGTH(sizeof(int32_t)), .rta_type = NETNSA_NSID},
+};
+
 int32_t netns_id(const char *netns)
 {
-	struct id_message message = {
-		.fd_header = {.rta_len = RTA_LENGTH(sizeof(message.fd)), .rta_type = NETNSA_FD},
-		.id_header = {.rta_len = RTA_LENGTH(sizeof(message.id)), .rta_type = NETNSA_NSID},
-	};
+	struct id_message message = id_message;
 	int32_t id = NETNS_NO_ID;
 	struct stat stat;
 	char path[128];
@@ -133,4 +138,58 @@ int32_t netns_id(const char *netns)
 		id = ask_id(&message);
 	close(fd);
 	return id;
+}
+
+static bool is_peer(const struct netns_peers *peers, uint32_t inode)
+{
+	for (size_t i = 0; i < peers->count; i++)
+		if (peers->peers[i].inode == inode)
+			return true;
+	return false;
+}
+
+/* Most paths lead to namespaces that are known already. */
+static void find_peer(struct netns_peers *peers, const char *path)
+{
+	struct id_message message = id_message;
+	struct stat stat_before, stat_opened;
+	int fd;
+
+	if (stat(path, &stat_before) || is_peer(peers, stat_before.st_ino))
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	message.fd = fd;
+	if (!fstat(fd, &stat_opened) &&
+	    !array_reserve(&peers->peers, &peers->room, peers->count + 1, sizeof(*peers->peers)))
+		peers->peers[peers->count++] =
+			(struct netns_peer){.id = ask_id(&message), .inode = stat_opened.st_ino};
+	close(fd);
+}
+
+void netns_find_peers(struct netns_peers *peers)
+{
+	static const char *const patterns[] = {"/run/netns/*", "/proc/[0-9]*/ns/net"};
+	glob_t paths = {};
+
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+		glob(patterns[i], GLOB_NOSORT | (i ? GLOB_APPEND : 0), NULL, &paths);
+	for (size_t i = 0; i < paths.gl_pathc; i++)
+		find_peer(peers, paths.gl_pathv[i]);
+	globfree(&paths);
+}
+
+uint32_t netns_peer_inode(const struct netns_peers *peers, int32_t id)
+{
+	for (size_t i = 0; i < peers->count; i++)
+		if (peers->peers[i].id == id)
+			return peers->peers[i].inode;
+	return 0;
+}
+
+void netns_peers_release(struct netns_peers *peers)
+{
+	free(peers->peers);
+	*peers = (struct netns_peers){0};
 }

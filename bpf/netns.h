@@ -3,6 +3,7 @@
 #ifndef VNT_NETNS_H
 #define VNT_NETNS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -17,6 +18,23 @@ int netns_enter(const char *netns, uint32_t *inode);
  */
 #define NETNS_NO_ID (-1)
 int32_t netns_id(const char *netns);
+
+/* The namespaces that the current one has a number for, of those that a name or a process leads to. */
+struct netns_peer {
+	int32_t id;
+	uint32_t inode;
+};
+
+/* All zero has none. */
+struct netns_peers {
+	struct netns_peer *peers;
+	size_t count;
+	size_t room;
+};
+
+void netns_find_peers(struct netns_peers *peers);                       /* what can be found */
+uint32_t netns_peer_inode(const struct netns_peers *peers, int32_t id); /* or 0 */
+void netns_peers_release(struct netns_peers *peers);
 
 /* Back to where netns_enter() came from. The way back cannot fail: we came from there. */
 void netns_leave(int saved);

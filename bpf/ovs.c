@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@ static bool has_open(const char *comm, const char *device)
 	return found;
 }
 
-static bool daemon_has_open(const char *device)
+bool ovs_has_open(const char *device)
 {
 	bool found = false;
 	glob_t files = {};
@@ -68,8 +69,28 @@ bool ovs_may_own(const char *device)
 {
 	const char *folder = getenv("OVS_RUNDIR");
 
-	return daemon_has_open(device) || (folder && may_exist(folder)) ||
+	return ovs_has_open(device) || (folder && may_exist(folder)) ||
 	       may_exist("/var/run/openvswitch");
+}
+
+bool ovs_is_in(uint32_t netns_inode)
+{
+	bool found = false;
+	glob_t files = {};
+	char path[64];
+	struct stat stat_netns;
+
+	glob("/proc/[0-9]*/comm", GLOB_NOSORT, NULL, &files);
+	for (size_t i = 0; !found && i < files.gl_pathc; i++) {
+		const char *comm = files.gl_pathv[i];
+
+		snprintf(path, sizeof(path), "%.*sns/net", (int)(strlen(comm) - strlen("comm")),
+			 comm);
+		found = has_line(comm, "ovs-vswitchd\n") && !stat(path, &stat_netns) &&
+			stat_netns.st_ino == netns_inode;
+	}
+	globfree(&files);
+	return found;
 }
 
 /* Standard output and standard error of a command; its wait status, or -1 with errno. */
@@ -99,15 +120,21 @@ static void last_line(char *text, char *reason)
 	snprintf(reason, OVS_REASON_MAX, "%s", line ? line + 1 : text);
 }
 
-int ovs_list_ports(const char *bridge, char **ports, char *reason)
+/* Device names may hold what a shell or ovs-vsctl interprets; bridges' names do not. */
+static bool is_plain(const char *name)
 {
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	return *name != '-' && strspn(name, plain) == strlen(name);
+}
+
+int ovs_list_ports(const char *bridge, char **ports, char *reason)
+{
 	char command[128];
 	int status;
 
-	/* Device names may hold what a shell or ovs-vsctl interprets; bridges' names do not. */
-	if (*bridge == '-' || strspn(bridge, plain) != strlen(bridge))
+	if (!is_plain(bridge))
 		return -ENODEV;
 	snprintf(command, sizeof(command),
 		 "exec ovs-vsctl --timeout=5 br-exists %s -- list-ports %s 2>&1", bridge, bridge);
@@ -120,4 +147,22 @@ int ovs_list_ports(const char *bridge, char **ports, char *reason)
 		last_line(*ports, reason);
 	free(*ports);
 	return status > 0 && WIFEXITED(status) && WEXITSTATUS(status) == NO_BRIDGE ? -ENODEV : -EIO;
+}
+
+bool ovs_find_bridge(const char *device, char bridge[16])
+{
+	char command[160], *line;
+	int status;
+
+	if (!is_plain(device))
+		return false;
+	snprintf(command, sizeof(command),
+		 "{ ovs-vsctl --timeout=5 br-exists %s && echo %s || "
+		 "ovs-vsctl --timeout=5 iface-to-br %s; } 2>/dev/null",
+		 device, device, device);
+	status = run(command, &line);
+	if (status == 0 && line)
+		snprintf(bridge, 16, "%.*s", (int)strcspn(line, "\n"), line);
+	free(line);
+	return status == 0;
 }

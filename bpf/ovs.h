@@ -7,6 +7,7 @@
 #define VNT_OVS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define OVS_REASON_MAX 256
 
@@ -19,5 +20,14 @@ bool ovs_may_own(const char *device);
  * that name; another -errno, and one line in `reason` (OVS_REASON_MAX bytes).
  */
 int ovs_list_ports(const char *bridge, char **ports, char *reason);
+
+/* Is ovs-vswitchd(8) in that network namespace? Device names that it knows are names there. */
+bool ovs_is_in(uint32_t netns_inode);
+
+/* Has ovs-vswitchd(8) this TAP device open? Then it is one that the switch made for the host. */
+bool ovs_has_open(const char *device);
+
+/* The name of the bridge that the device is, or is a port of; false if ovs-vsctl(8) knows none. */
+bool ovs_find_bridge(const char *device, char bridge[16]);
 
 #endif

@@ -57,7 +57,14 @@ static int add_probe(struct targets *targets, const struct device *device, size_
 		.device = {.ifindex = device->ifindex, .netns = device->netns_inode},
 		.direction = direction,
 	};
-	struct probe probe = {.netns = device->netns_inode, .ifindex = device->ifindex};
+	const struct media *media = &device->media;
+	struct probe probe = {
+		.netns = device->netns_inode,
+		.ifindex = device->ifindex,
+		.direction = direction == VNT_RX ? DIRECTION_RX : DIRECTION_TX,
+		.from = direction == VNT_RX ? media->in : media->top,
+		.to = direction == VNT_RX ? media->top : media->out,
+	};
 	int err;
 
 	if (is_known(targets, &target))

@@ -15,7 +15,8 @@ uint32_t flows_find(struct flows *flows, uint64_t hash)
 		.hash = hash,
 		.variants = NO_VARIANT,
 		.recent = NO_VARIANT,
-		.longest = NO_VARIANT,
+		.branched = MAP_NONE,
+		.whole = PATH_EMPTY,
 	};
 	return flows->count++;
 }
@@ -63,10 +64,9 @@ void flows_weigh(struct flows *flows, uint32_t index, const struct weight *weigh
 }
 
 /* Decides which variants of the flow are full, now that `added` is one of them. */
-static void flows_settle(struct flows *flows, struct flow *flow, struct variant *added)
+static void flows_settle(struct flows *flows, struct variant *added)
 {
 	const struct paths *paths = &flows->paths;
-	uint32_t length = paths->paths[added->path].length;
 
 	added->full = true;
 	for (uint32_t i = added->next; i != NO_VARIANT; i = flows->variants[i].next) {
@@ -83,9 +83,6 @@ static void flows_settle(struct flows *flows, struct flow *flow, struct variant 
 			tracks_release(&other->tracks);
 		}
 	}
-	if (flow->longest == NO_VARIANT ||
-	    length > paths->paths[flows->variants[flow->longest].path].length)
-		flow->longest = added - flows->variants;
 }
 
 static int flows_add_variant(struct flows *flows, uint32_t flow, uint32_t path)
@@ -106,7 +103,7 @@ static int flows_add_variant(struct flows *flows, uint32_t flow, uint32_t path)
 		.tracks.nhops = flows->paths.paths[path].length - 1,
 	};
 	flows->flows[flow].variants = flows->nvariants++;
-	flows_settle(flows, &flows->flows[flow], variant);
+	flows_settle(flows, variant);
 	return 0;
 }
 
@@ -121,24 +118,29 @@ static bool path_is(const struct paths *paths, uint32_t path, const struct sight
 	return true;
 }
 
-/* The variant of the flow that these sightings are; *variant lives until the next is added. */
-static int flows_variant(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
+static int flows_path(struct flows *flows, const struct sighting *seen, size_t n, uint32_t *path)
+{
+	int err = 0;
+
+	*path = PATH_EMPTY;
+	for (size_t i = 0; i < n && !err; i++)
+		err = paths_extend(&flows->paths, *path, seen[i].probe, path);
+	return err;
+}
+
+uint32_t flows_find_variant(const struct flows *flows, uint32_t flow, uint32_t path)
+{
+	return map_find(&flows->by_variant, (uint64_t)flow << 32 | path);
+}
+
+/* The flow's variant of that path; *variant lives until the next is added. */
+static int flows_variant(struct flows *flows, uint32_t flow, uint32_t path,
 			 struct variant **variant)
 {
-	uint32_t path = PATH_EMPTY, index = flows->flows[flow].recent;
+	uint32_t index = flows_find_variant(flows, flow, path);
 	int err;
 
-	if (index != NO_VARIANT && path_is(&flows->paths, flows->variants[index].path, seen, n)) {
-		*variant = &flows->variants[index];
-		return 0;
-	}
-	for (size_t i = 0; i < n; i++) {
-		err = paths_extend(&flows->paths, path, seen[i].probe, &path);
-		if (err)
-			return err;
-	}
-	index = map_find(&flows->by_variant, (uint64_t)flow << 32 | path);
-	if (index == MAP_NONE) {
+	if (index == NO_VARIANT) {
 		err = flows_add_variant(flows, flow, path);
 		if (err)
 			return err;
@@ -152,7 +154,7 @@ static int flows_variant(struct flows *flows, uint32_t flow, const struct sighti
 static bool watch_same(const struct watch *a, const struct watch *b)
 {
 	return a->begin == b->begin && a->end == b->end && a->from == b->from &&
-	       a->until == b->until && a->blind == b->blind;
+	       a->until == b->until && a->blind == b->blind && a->copy == b->copy;
 }
 
 /* The variant's watch becomes the one that is the same, and the one before goes to the others. Of
@@ -191,9 +193,9 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 
 /* One watch for each run of sightings in the same segment: nearly always one for all. */
 static int variant_watch_all(struct variant *variant, const struct judged *judged,
-			     const struct epochs *epochs, uint32_t until)
+			     const struct epochs *epochs, uint32_t until, bool copy)
 {
-	struct watch watch = {.until = until, .blind = judged->blind, .count = 1};
+	struct watch watch = {.until = until, .blind = judged->blind, .copy = copy, .count = 1};
 	const struct sighting *seen = judged->seen;
 	uint32_t last = epochs_until(epochs, seen[judged->n - 1].time_ns);
 	int err = 0;
@@ -212,19 +214,170 @@ static int variant_watch_all(struct variant *variant, const struct judged *judge
 	return err;
 }
 
-int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judged,
-		  const struct epochs *epochs, uint32_t until)
+static int variant_journey(struct variant *variant, const struct judged *judged,
+			   const struct epochs *epochs, uint32_t until, bool copy)
 {
+	int err = 0;
+
+	if (variant->full && judged->n > 1)
+		err = tracks_add(&variant->tracks, judged->seen);
+	if (!err)
+		err = variant_watch_all(variant, judged, epochs, until, copy);
+	if (!err)
+		variant->count++;
+	return err;
+}
+
+static int flows_count_branched(struct flows *flows, uint32_t flow, uint32_t path, uint32_t blind)
+{
+	uint64_t key = (uint64_t)flow << 32 | path;
+	uint32_t first = map_find(&flows->by_branched, key), index = first;
+	int err = 0;
+
+	while (index != MAP_NONE && flows->branched[index].blind != blind)
+		index = flows->branched[index].other;
+	if (index != MAP_NONE) {
+		flows->branched[index].count++;
+		return 0;
+	}
+	index = flows->nbranched;
+	err = array_reserve(&flows->branched, &flows->branched_room, index + 1,
+			    sizeof(*flows->branched));
+	if (!err && first == MAP_NONE)
+		err = map_add(&flows->by_branched, key, index);
+	if (err)
+		return err;
+	flows->branched[index] = (struct branched){.path = path,
+						   .blind = blind,
+						   .next = flows->flows[flow].branched,
+						   .other = MAP_NONE,
+						   .count = 1};
+	if (first != MAP_NONE) { /* behind the one that the map has */
+		flows->branched[index].other = flows->branched[first].other;
+		flows->branched[first].other = index;
+	}
+	flows->flows[flow].branched = index;
+	flows->nbranched++;
+	return 0;
+}
+
+/* Each copy's journey, from where the packet was seen first. */
+static int flows_copies(struct flows *flows, uint32_t flow, const struct fork *fork,
+			const struct judged *judged, const struct epochs *epochs, uint32_t until)
+{
+	const struct leaf *leaves = flows->forks->leaves + fork->begin;
 	struct variant *variant;
 	int err;
 
-	err = flows_variant(flows, flow, judged->seen, judged->n, &variant);
-	if (!err && variant->full && judged->n > 1)
-		err = tracks_add(&variant->tracks, judged->seen);
+	err = array_reserve(&flows->copy, &flows->copy_room, judged->n, sizeof(*flows->copy));
+	for (size_t i = 0; i < fork->count && !err; i++) {
+		const uint32_t *positions = flows->forks->positions + leaves[i].begin;
+		struct judged copy = {.seen = flows->copy,
+				      .n = flows->paths.paths[leaves[i].path].length,
+				      .blind = judged->blind};
+
+		for (size_t k = 0; k < copy.n; k++)
+			flows->copy[k] = judged->seen[positions[k]];
+		err = flows_variant(flows, flow, leaves[i].path, &variant);
+		if (!err)
+			err = variant_journey(variant, &copy, epochs, until, true);
+	}
+	flows->copies += fork->count - 1;
+	return err;
+}
+
+static void flows_note_whole(struct flows *flows, uint32_t flow, uint32_t path)
+{
+	const struct path *paths = flows->paths.paths;
+	uint32_t *whole = &flows->flows[flow].whole;
+
+	if (*whole == PATH_EMPTY || paths[path].length > paths[*whole].length)
+		*whole = path;
+}
+
+int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judged,
+		  const struct epochs *epochs, uint32_t until)
+{
+	uint32_t path, recent = flows->flows[flow].recent;
+	struct variant *variant;
+	const struct fork *fork;
+	int err;
+
+	if (recent != NO_VARIANT) {
+		variant = &flows->variants[recent];
+		if (flows->paths.paths[variant->path].mark == MARK_ONE &&
+		    path_is(&flows->paths, variant->path, judged->seen, judged->n))
+			return variant_journey(variant, judged, epochs, until, false);
+	}
+	err = flows_path(flows, judged->seen, judged->n, &path);
 	if (!err)
-		err = variant_watch_all(variant, judged, epochs, until);
+		err = forks_find(flows->forks, &flows->paths, path, &fork);
+	if (!err && fork && !fork->count) {
+		flows->ambiguous++;
+		return 0;
+	}
+	if (err)
+		return err;
+	flows_note_whole(flows, flow, path);
+	if (fork) {
+		err = flows_copies(flows, flow, fork, judged, epochs, until);
+		return err ? err : flows_count_branched(flows, flow, path, judged->blind);
+	}
+	err = flows_variant(flows, flow, path, &variant);
+	return err ? err : variant_journey(variant, judged, epochs, until, false);
+}
+
+/* Is no probe twice among them? */
+static bool is_once(const struct sighting *seen, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (seen[i].probe == seen[k].probe)
+				return false;
+	return true;
+}
+
+/* Did the packet go all the ways that one of that path goes? */
+static int flows_is_whole(struct flows *flows, uint32_t whole, const struct sighting *seen,
+			  size_t n, bool *same)
+{
+	struct fork copies;
+	const struct fork *fork;
+	uint32_t path;
+	int err;
+
+	*same = path_is(&flows->paths, whole, seen, n);
+	if (*same)
+		return 0;
+	err = forks_find(flows->forks, &flows->paths, whole, &fork);
+	if (err || !fork || !is_once(seen, n))
+		return err;
+	copies = *fork;
+	err = flows_path(flows, seen, n, &path);
 	if (!err)
-		variant->count++;
+		err = forks_find(flows->forks, &flows->paths, path, &fork);
+	*same = !err && fork && forks_same(flows->forks, &copies, fork);
+	return err;
+}
+
+int flows_pass(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
+	       size_t *pass)
+{
+	uint32_t whole = flows->flows[flow].whole;
+	size_t again = 1;
+	bool same = true;
+	int err = 0;
+
+	*pass = n;
+	while (again < n && seen[again].probe != seen[0].probe)
+		again++;
+	if (again >= n || again < 2 || whole == PATH_EMPTY || n % again ||
+	    flows->paths.paths[whole].length != again)
+		return 0;
+	for (size_t at = 0; at < n && same && !err; at += again)
+		err = flows_is_whole(flows, whole, seen + at, again, &same);
+	if (same && !err)
+		*pass = again;
 	return err;
 }
 
@@ -236,8 +389,12 @@ void flows_release(struct flows *flows)
 	}
 	free(flows->flows);
 	free(flows->variants);
+	free(flows->branched);
+	free(flows->copy);
+	forks_close(flows->forks);
 	paths_release(&flows->paths);
 	map_release(&flows->by_hash);
 	map_release(&flows->by_variant);
+	map_release(&flows->by_branched);
 	*flows = (struct flows){0};
 }

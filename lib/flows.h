@@ -2,13 +2,15 @@
 /*
  * flows.h - what the packets of each flow did: which paths they went, and how long it took.
  *
- * A variant is one sequence of probes that packets of one flow were seen at. It is full while no
- * longer variant of the flow contains it; only full variants have latencies, and only if they have hops.
+ * A variant is one sequence of probes that packets of one flow, or copies of them (forks.h), were seen
+ * at. It is full while no longer variant of the flow contains it; only full variants have latencies,
+ * and only if they have hops.
  */
 #ifndef VNT_FLOWS_H
 #define VNT_FLOWS_H
 
 #include "epochs.h"
+#include "forks.h"
 #include "join.h"
 #include "latency.h"
 #include "map.h"
@@ -25,6 +27,7 @@ struct watch {
 	uint32_t from;
 	uint32_t until;
 	uint32_t blind;
+	bool copy; /* packets that branched: the copies that went this way */
 	uint64_t count;
 };
 
@@ -40,6 +43,15 @@ struct variant {
 	size_t watches_room;
 };
 
+/* Packets that branched. */
+struct branched {
+	uint32_t path;  /* all the probes that saw one */
+	uint32_t blind; /* as in struct watch */
+	uint32_t next;  /* of the same flow, or MAP_NONE */
+	uint32_t other; /* of the same flow and path, or MAP_NONE */
+	uint64_t count;
+};
+
 struct flow {
 	uint64_t hash;
 	uint64_t packets;
@@ -48,7 +60,8 @@ struct flow {
 	uint64_t last_ns;  /* when the last one was: a packet's way is no time of the flow */
 	uint32_t variants; /* the newest, or NO_VARIANT */
 	uint32_t recent;   /* of the packet before */
-	uint32_t longest;  /* full variant of most probes, or NO_VARIANT */
+	uint32_t branched; /* the newest, or MAP_NONE */
+	uint32_t whole;    /* path of a packet that most probes saw, or PATH_EMPTY */
 	bool known;
 	struct vnt_flow tuple;
 	/* Where probes sample: estimates of what was left out, and the units that were not. */
@@ -60,7 +73,7 @@ struct flow {
 	uint64_t unit; /* the last one */
 };
 
-/* All zero holds no flows. */
+/* All zero but for the forks, which are released with it, holds no flows. */
 struct flows {
 	struct flow *flows;
 	size_t count;
@@ -71,6 +84,15 @@ struct flows {
 	struct paths paths;
 	struct map by_hash;    /* -> flow */
 	struct map by_variant; /* flow and path -> variant */
+	struct forks *forks;
+	struct branched *branched;
+	size_t nbranched;
+	size_t branched_room;
+	struct map by_branched; /* flow and path -> branched */
+	struct sighting *copy;  /* scratch: of one copy */
+	size_t copy_room;
+	uint64_t copies;    /* journeys beyond the first of each packet */
+	uint64_t ambiguous; /* packets that branched, nobody knows where */
 };
 
 int flows_name(struct flows *flows,
@@ -85,8 +107,19 @@ void flows_count(struct flows *flows, uint32_t flow, uint32_t length, uint64_t t
 /* The packet just counted stands for as many. */
 void flows_weigh(struct flows *flows, uint32_t flow, const struct weight *weight, uint32_t length);
 
-/* The journey of one packet, no probe twice, judged->n > 0. `until` as in struct watch. 0 or
- * -ENOMEM. */
+/* Index of the variant, NO_VARIANT if no packet or copy of the flow went that path. */
+uint32_t flows_find_variant(const struct flows *flows, uint32_t flow, uint32_t path);
+
+/*
+ * Identical packets, one behind the other: *pass is how many sightings each of them has. If all were
+ * seen wherever any of the flow is, by paths that are known, before the next one set out, order tells
+ * them apart; in any other case all `n` sightings are taken as one packet's. 0 or -ENOMEM.
+ */
+int flows_pass(struct flows *flows, uint32_t flow, const struct sighting *seen, size_t n,
+	       size_t *pass);
+
+/* The journey of one packet, or those of its copies; no probe twice, judged->n > 0. `until` as in
+ * struct watch. 0 or -ENOMEM. */
 int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judged,
 		  const struct epochs *epochs, uint32_t until);
 void flows_release(struct flows *flows);

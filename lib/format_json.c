@@ -90,6 +90,7 @@ static void print_packets(struct json *json, const struct report *report)
 	json_uint(json, "complete", report->complete);
 	json_uint(json, "partial", report->partial);
 	json_uint(json, "ambiguous", report->ambiguous);
+	json_uint(json, "copies", report->copies);
 	json_object_end(json);
 }
 

@@ -403,8 +403,9 @@ static int print_totals(const struct report *report, FILE *out)
 {
 	fprintf(out,
 		"\npackets   %" PRIu64 " observed: %" PRIu64 " complete, %" PRIu64
-		" partial, %" PRIu64 " ambiguous\n",
-		report->observed, report->complete, report->partial, report->ambiguous);
+		" partial, %" PRIu64 " ambiguous; %" PRIu64 " copies\n",
+		report->observed, report->complete, report->partial, report->ambiguous,
+		report->copies);
 	fprintf(out, "overhead  %" PRIu64 " events", report->overhead_events);
 	if (report->run_ns_per_event > 0)
 		fprintf(out, ", %.1f ns each", report->run_ns_per_event);

@@ -51,9 +51,15 @@ static const struct member domain_members[] = {
 };
 
 static const struct member probe_members[] = {
-	MEMBER(1, KIND_TEXT, probe, name),       MEMBER(2, KIND_NUMBER, probe, domain),
-	MEMBER(3, KIND_BYTES, probe, recording), MEMBER(4, KIND_NUMBER, probe, netns),
-	MEMBER(5, KIND_NUMBER, probe, ifindex),  {0},
+	MEMBER(1, KIND_TEXT, probe, name),
+	MEMBER(2, KIND_NUMBER, probe, domain),
+	MEMBER(3, KIND_BYTES, probe, recording),
+	MEMBER(4, KIND_NUMBER, probe, netns),
+	MEMBER(5, KIND_NUMBER, probe, ifindex),
+	MEMBER(6, KIND_NUMBER, probe, direction),
+	MEMBER(7, KIND_NUMBER, probe, from),
+	MEMBER(8, KIND_NUMBER, probe, to),
+	{0},
 };
 
 static const struct member field_members[] = {

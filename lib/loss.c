@@ -95,27 +95,63 @@ static struct passage loss_passage(const struct loss *loss, const struct variant
 		variant_watched(variant, loss->stats, loss->sightings[from], loss->probes[to]), 0};
 }
 
-/* Packets that were seen at all probes of the whole, of `length`, but those that were blind to them. */
-static uint64_t watch_complete(const struct watch *watch, const struct loss *loss, size_t length)
+/* Was a packet of the variant at hand seen at all probes of the whole, but those that were blind to it? */
+static bool loss_is_complete(const struct loss *loss, uint32_t blind)
 {
-	if (watch->begin) /* a packet has one watch that begins with its first sighting */
-		return 0;
-	for (size_t i = 0; i < length; i++) {
+	for (size_t i = 0; i < loss->length; i++) {
 		if (loss->sightings[i] == NOT_SEEN &&
-		    !rates_blind(loss->stats->rates, watch->blind, loss->probes[i]))
-			return 0;
+		    !rates_blind(loss->stats->rates, blind, loss->probes[i]))
+			return false;
 	}
-	return watch->count;
+	return true;
 }
 
-static void loss_complete(struct loss *loss, const struct variant *variant, size_t length)
+static void loss_complete(struct loss *loss, const struct watch *watch)
 {
-	uint64_t complete = watch_complete(&variant->watch, loss, length);
+	/* A packet has one watch that begins with its first sighting; copies are not packets. */
+	if (watch->begin || watch->copy)
+		return;
+	if (loss_is_complete(loss, watch->blind))
+		loss->complete += watch->count;
+	else
+		loss->partial += watch->count;
+}
 
-	for (size_t i = 0; i < variant->nwatches; i++)
-		complete += watch_complete(&variant->watches[i], loss, length);
-	loss->complete += complete;
-	loss->partial += variant->count - complete;
+/* Makes the variant the one at hand. */
+static void loss_place(struct loss *loss, const struct variant *owner,
+		       const struct variant *variant)
+{
+	const struct paths *paths = &loss->stats->flows.paths;
+	size_t seen = paths->paths[variant->path].length;
+
+	loss->length = paths->paths[owner->path].length;
+	paths_probes(paths, owner->path, loss->probes);
+	paths_probes(paths, variant->path, loss->scratch);
+	for (size_t i = 0, k = 0; i < loss->length; i++)
+		loss->sightings[i] = k < seen && loss->scratch[k] == loss->probes[i] ? k++
+										     : NOT_SEEN;
+}
+
+/* A packet is complete if all its copies are. */
+static void loss_branched(struct loss *loss, const struct flow *flow,
+			  const struct branched *branched)
+{
+	const struct flows *flows = &loss->stats->flows;
+	const struct fork *fork = forks_of(flows->forks, &flows->paths.paths[branched->path]);
+	bool complete = true;
+
+	for (size_t i = 0; i < fork->count && complete; i++) {
+		uint32_t path = flows->forks->leaves[fork->begin + i].path;
+		const struct variant *variant =
+			&flows->variants[flows_find_variant(flows, flow - flows->flows, path)];
+
+		loss_place(loss, flow_owner(flows, flow, variant), variant);
+		complete = loss_is_complete(loss, branched->blind);
+	}
+	if (complete)
+		loss->complete += branched->count;
+	else
+		loss->partial += branched->count;
 }
 
 /* Events that the ledger says were missed at the probe, or may have been. */
@@ -128,18 +164,14 @@ static double probe_missed(const struct stats *stats, uint16_t probe)
 static void loss_variant(struct loss *loss, const struct variant *owner,
 			 const struct variant *variant, struct passage *ends)
 {
-	const struct paths *paths = &loss->stats->flows.paths;
-	size_t length = paths->paths[owner->path].length;
-	size_t seen = paths->paths[variant->path].length;
+	size_t length;
 	struct passage passage;
 
-	paths_probes(paths, owner->path, loss->probes);
-	paths_probes(paths, variant->path, loss->scratch);
-	for (size_t i = 0, k = 0; i < length; i++)
-		loss->sightings[i] = k < seen && loss->scratch[k] == loss->probes[i] ? k++
-										     : NOT_SEEN;
-	loss_complete(loss, variant, length);
-
+	loss_place(loss, owner, variant);
+	length = loss->length;
+	loss_complete(loss, &variant->watch);
+	for (size_t i = 0; i < variant->nwatches; i++)
+		loss_complete(loss, &variant->watches[i]);
 	for (size_t i = 1; i < length; i++) {
 		uint64_t key = pair_key(loss->probes[i - 1], loss->probes[i]);
 		struct loss_report *row = &loss->rows[map_find(&loss->by_pair, key)];
@@ -175,6 +207,8 @@ double loss_flow(struct loss *loss, const struct flow *flow)
 
 		loss_variant(loss, flow_owner(flows, flow, variant), variant, &ends);
 	}
+	for (uint32_t i = flow->branched; i != MAP_NONE; i = flows->branched[i].next)
+		loss_branched(loss, flow, &flows->branched[i]);
 	return ends.sent ? (double)passage_lost(&ends) / (double)ends.sent : 0;
 }
 

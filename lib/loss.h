@@ -25,7 +25,8 @@ struct loss {
 	uint64_t complete; /* packets that were seen at all probes of their full path */
 	uint64_t partial;
 	struct map by_pair; /* both probes -> rows */
-	/* Of the full path at hand: its probes, and which sighting of the variant is at each. */
+	/* Of the variant at hand: the probes of its full path, and which sighting is at each. */
+	size_t length;
 	uint16_t *probes;
 	uint32_t *sightings;
 	uint16_t *scratch;

@@ -18,6 +18,7 @@ struct path {
 	uint32_t parent; /* or PATH_EMPTY */
 	uint16_t probe;
 	uint32_t length;
+	uint32_t mark; /* what its user knows of it; 0 at first */
 };
 
 /* All zero holds no paths. */

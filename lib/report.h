@@ -121,6 +121,7 @@ struct report {
 	struct probe_report *probes;
 	size_t nprobes;
 	uint64_t observed, complete, partial, ambiguous;
+	uint64_t copies;           /* journeys beyond the first of each packet */
 	struct path_report *paths; /* full paths, most packets first */
 	size_t npaths;
 	struct loss_report *losses;

@@ -85,34 +85,6 @@ static int stats_events(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
-/*
- * Identical packets, one behind the other: how many sightings each of them has. If all went the
- * whole of the flow's longest path before the next one set out, order tells them apart; in any
- * other case all `n` sightings are taken as one packet's.
- */
-static size_t stats_pass(const struct stats *stats, const struct flow *flow,
-			 const struct sighting *seen, size_t n)
-{
-	const struct path *paths = stats->flows.paths.paths;
-	uint32_t whole, at = PATH_EMPTY;
-	size_t again = 1;
-
-	while (again < n && seen[again].probe != seen[0].probe)
-		again++;
-	if (again >= n || flow->longest == NO_VARIANT)
-		return n;
-	whole = stats->flows.variants[flow->longest].path;
-	if (paths[whole].length != again || again < 2 || n % again)
-		return n;
-	for (size_t i = n; i-- > 0; at = paths[at].parent) {
-		if (at == PATH_EMPTY)
-			at = whole;
-		if (seen[i].probe != paths[at].probe)
-			return n;
-	}
-	return paths[whole].length;
-}
-
 /* The packet counts for those that sampling left out. */
 static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey *journey,
 			const struct sighting *seen, size_t n)
@@ -189,7 +161,8 @@ static int stats_journey(void *context, const struct journey *journey)
 		return -ENOMEM;
 	if (stats->sampling)
 		err = stats_window(stats, seen->time_ns);
-	pass = stats_pass(stats, &stats->flows.flows[flow], seen, journey->count);
+	if (!err)
+		err = flows_pass(&stats->flows, flow, seen, journey->count, &pass);
 	for (size_t at = 0; at < journey->count && !err; at += pass)
 		err = stats_packet(stats, flow, journey, seen + at, pass);
 	return err;
@@ -330,6 +303,8 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 	err = epochs_open(&s->epochs, info);
 	if (!err)
 		err = rates_open(&s->rates, info->nprobes);
+	if (!err)
+		err = forks_open(&s->flows.forks, info);
 	if (!err)
 		err = join_open(&s->join, horizon_ns, stats_journey, s);
 out:

@@ -259,7 +259,8 @@ static int report_paths(const struct stats *stats, struct report *report)
 	int err = 0;
 
 	report->observed = stats->observed;
-	report->ambiguous = stats->ambiguous;
+	report->ambiguous = stats->ambiguous + stats->flows.ambiguous;
+	report->copies = stats->flows.copies;
 	for (size_t i = 0; i < stats->flows.nvariants && !err; i++) {
 		struct variant *variant = &stats->flows.variants[i];
 

@@ -42,12 +42,29 @@ struct domain {
 	struct clock_fit clock;
 };
 
+/* On disk: numbers never change. */
+enum probe_direction {
+	DIRECTION_UNKNOWN,
+	DIRECTION_RX, /* into the network namespace */
+	DIRECTION_TX, /* out of it */
+};
+
+/*
+ * A medium carries packets from where one probe may look to where others may: a wire, a switch, what
+ * lies on top of a device. The same number means the same medium in all traces of one boot ID.
+ */
+#define MEDIUM_UNKNOWN 0
+#define MEDIUM_OUTSIDE 1 /* a wire whose other end this kernel does not know */
+
 struct probe {
 	char name[129]; /* as the user asked for it, with the direction: "dev:eth0:tx" */
 	uint16_t domain;
 	uint8_t recording[16]; /* random; one per run of the recorder */
 	uint64_t netns;        /* inode of the network namespace, 0 if none */
 	uint32_t ifindex;      /* 0 if none */
+	uint16_t direction;    /* enum probe_direction */
+	uint64_t from;         /* the medium that packets come from */
+	uint64_t to;           /* ... and the one that they go to */
 };
 
 /* Plain data, owned by whoever filled it; release with trace_info_release(). */

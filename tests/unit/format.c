@@ -151,6 +151,7 @@ static void make_sample(struct sample *s)
 		.complete = 10,
 		.partial = 1,
 		.ambiguous = 1,
+		.copies = 3,
 		.paths = s->paths,
 		.npaths = 2,
 		.losses = &s->loss,
@@ -202,7 +203,7 @@ Test(format, json_is_the_schema)
 		"{\"name\":\"h2/dev:e:rx\",\"domain\":\"h2\",\"events\":10,\"packets\":10,"
 		"\"bytes\":1500,\"throughput_bps\":0,\"packet_rate\":0,\"lost\":0,"
 		"\"sampled_out\":0}],"
-		"\"packets\":{\"observed\":12,\"complete\":10,\"partial\":1,\"ambiguous\":1},"
+		"\"packets\":{\"observed\":12,\"complete\":10,\"partial\":1,\"ambiguous\":1,\"copies\":3},"
 		"\"paths\":[{\"probes\":[\"h1/dev:e:tx\",\"h2/dev:e:rx\"],\"packets\":10,\"end_to_end\":" LATENCY(
 			"\"unbounded\"") ",\"hops\":[{\"from\":\"h1/dev:e:tx\",\"to\":\"h2/dev:e:rx\","
 					 "\"cross_domain\":true,\"share\":1,\"latency\":" LATENCY(
@@ -245,7 +246,7 @@ Test(format, empty_report)
 	cr_assert_str_eq(
 		text,
 		"{\"schema\":\"vnettrace.report/1\",\"domains\":[],\"probes\":[],"
-		"\"packets\":{\"observed\":0,\"complete\":0,\"partial\":0,\"ambiguous\":0},"
+		"\"packets\":{\"observed\":0,\"complete\":0,\"partial\":0,\"ambiguous\":0,\"copies\":0},"
 		"\"paths\":[],\"loss\":[],\"flows\":[],\"cpus\":[],\"tunnels\":[],\"ledger\":[],\"overhead\":"
 		"{\"events\":0,\"run_ns_per_event\":0,\"tracer_cpu_seconds\":0,"
 		"\"programs\":[]}}\n");
@@ -254,7 +255,7 @@ Test(format, empty_report)
 	cr_assert_str_eq(text, "domains\n"
 			       "  domain  events  lost  clock  offset  drift  bound  scatter\n"
 			       "\n"
-			       "packets   0 observed: 0 complete, 0 partial, 0 ambiguous\n"
+			       "packets   0 observed: 0 complete, 0 partial, 0 ambiguous; 0 copies\n"
 			       "overhead  0 events, 0.000 s of tracer CPU\n");
 	free(text);
 }
@@ -318,7 +319,7 @@ Test(format, text)
 		"  h1/dev:tx     4  0.000 s         102.5\n"
 		"  h2/other      1  2.500 s  2500000000.0\n"
 		"\n"
-		"packets   12 observed: 10 complete, 1 partial, 1 ambiguous\n"
+		"packets   12 observed: 10 complete, 1 partial, 1 ambiguous; 3 copies\n"
 		"overhead  20 events, 110.5 ns each, 0.250 s of tracer CPU\n");
 	free(text);
 }
