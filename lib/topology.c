@@ -190,8 +190,7 @@ static uint32_t search(const struct packet *packet, uint32_t sighting)
 
 	topology->search++;
 	topology->media[0] = place->from;
-	/* A port may send back what it received, a device that its host owns does not. */
-	topology->ends[0] = place->rx ? place->device : 0;
+	topology->ends[0] = place->device;
 	for (size_t at = 0; at < count && found == NO_PARENT; at++)
 		found = search_medium(packet, at, sighting, &count);
 	return found;

@@ -180,7 +180,7 @@ wait_gone() {
 	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/all.vnt"
 	json '[.domains[].boot_id] | unique | length == 2'
 	json '[.domains[].events] == [400, 400]'
-	json '.packets == {"observed": 400, "complete": 400, "partial": 0, "ambiguous": 0}'
+	json '.packets == {"observed": 400, "complete": 400, "partial": 0, "ambiguous": 0, "copies": 0}'
 	json '.loss | length == 2 and all(.sent == 200 and .lost == 0)'
 	json '.domains[1].clock | .method == "packets" and .bound_ns > 0 and .rejected == 0'
 	json '[.paths[].hops[] | select(.cross_domain) | .latency] | length == 2 and

@@ -31,7 +31,7 @@ through() {
 	echo "Linux $1, $2:"
 	[[ -s $NET_DIR/$1/$2.vnt ]] || cat "$NET_DIR/$1.out"
 	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/$1/$2.vnt"
-	json '.packets == {observed: 50, complete: 50, partial: 0, ambiguous: 0}'
+	json '.packets == {observed: 50, complete: 50, partial: 0, ambiguous: 0, copies: 0}'
 	json '.paths | length == 1 and (.[0].probes | length == 4)'
 	json '.flows | length == 1 and .[0].dport == 5001 and (.[0].dst | startswith("10.7.") or
 		startswith("fd07:"))'
@@ -62,7 +62,7 @@ tags() {
 
 	for kind in vlan qinq; do
 		"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/$1/$kind.vnt"
-		json '.packets == {observed: 50, complete: 50, partial: 0, ambiguous: 0}'
+		json '.packets == {observed: 50, complete: 50, partial: 0, ambiguous: 0, copies: 0}'
 		json '.paths | length == 1 and (.[0].probes | length == 3)'
 		json 'all(.tunnels[]; .kind == "vlan" and (.id == 100 or .id == 200))'
 	done

@@ -71,7 +71,7 @@ means_add_up() {
 	[[ $(keys '.domains[0].clock') == "bound_ns drift_ppm method offset_ns rejected scatter_ns" ]]
 	[[ $(keys .probes) == \
 		"bytes domain events lost name packet_rate packets sampled_out throughput_bps" ]]
-	[[ $(keys .packets) == "ambiguous complete observed partial" ]]
+	[[ $(keys .packets) == "ambiguous complete copies observed partial" ]]
 	[[ $(keys .paths) == "end_to_end hops packets probes" ]]
 	[[ $(keys '.paths[0].hops') == "cross_domain from latency share to" ]]
 	[[ $(keys .loss) == "from lost ratio ratio_max ratio_min reasons received sent to" ]]

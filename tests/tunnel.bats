@@ -66,7 +66,7 @@ report_overlay() {
 # one_path PACKETS PROBES SCENARIO
 one_path() {
 	scenario "$3" "$1" "$(jq -c '.paths[0].probes' "$NET_DIR/all.json")"
-	json ".packets == {observed: $1, complete: $1, partial: 0, ambiguous: 0}"
+	json ".packets == {observed: $1, complete: $1, partial: 0, ambiguous: 0, copies: 0}"
 	json ".paths | length == 1 and (.[0].probes | length == $2) and .[0].packets == $1"
 }
 
