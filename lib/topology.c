@@ -337,37 +337,38 @@ static uint32_t learnt_parent(const struct packet *packet, uint32_t sighting)
 	return topology->places[lesson].sighting;
 }
 
-static uint32_t stranger_parent(const struct packet *packet, uint32_t sighting)
+/* Lessons first: they leave less to choose from. */
+static void place_strangers(const struct packet *packet)
 {
-	uint32_t parent = only_candidate(packet, sighting);
+	static uint32_t (*const ways[])(const struct packet *packet, uint32_t sighting) = {
+		learnt_parent, only_candidate, find_in_host};
+	uint32_t first = 0;
 
-	if (parent == NO_PARENT)
-		parent = learnt_parent(packet, sighting);
-	return parent == NO_PARENT ? find_in_host(packet, sighting) : parent;
+	while (first < packet->n && packet->parents[first] == ECHO)
+		first++;
+	if (first < packet->n && packet->parents[first] == STRANGER)
+		packet->parents[first] = NO_PARENT;
+	for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
+		for (uint32_t i = 1; i < packet->n; i++) {
+			uint32_t parent = packet->parents[i];
+
+			if (parent == STRANGER)
+				parent = ways[way](packet, i);
+			if (parent < i)
+				packet->parents[i] = parent;
+		}
+	}
 }
 
-/* False if a parent cannot be told, or only one that was seen later. */
-static bool place_strangers(const struct packet *packet)
+/* Does each have a parent, or none for a reason? */
+static bool settle(const struct packet *packet)
 {
-	bool rooted = false;
-
 	for (uint32_t i = 0; i < packet->n; i++) {
-		uint32_t *parent = &packet->parents[i];
-
-		if (*parent == ECHO)
-			continue;
-		if (*parent == STRANGER && rooted) {
-			*parent = stranger_parent(packet, i);
-			if (*parent >= i)
-				return false;
-		} else if (*parent == STRANGER) {
-			*parent = NO_PARENT;
-		}
-		rooted = true;
-	}
-	for (uint32_t i = 0; i < packet->n; i++)
+		if (packet->parents[i] == STRANGER)
+			return false;
 		if (packet->parents[i] == ECHO)
 			packet->parents[i] = NO_PARENT;
+	}
 	return true;
 }
 
@@ -384,10 +385,11 @@ bool topology_parents(struct topology *topology, const uint16_t *probes, size_t 
 	parents[0] = is_echo(&packet, 0) ? ECHO : NO_PARENT;
 	for (uint32_t i = 1; i < n; i++)
 		parents[i] = topology->blank ? i - 1 : known_parent(&packet, i);
-	if (!is_chain(&packet))
-		return place_strangers(&packet);
-	learn(&packet);
-	return true;
+	if (is_chain(&packet))
+		learn(&packet);
+	else
+		place_strangers(&packet);
+	return settle(&packet);
 }
 
 uint32_t topology_lessons(const struct topology *topology)

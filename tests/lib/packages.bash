@@ -5,7 +5,7 @@
 
 PACKAGES_BUILD=(gcc libc6-dev clang llvm bpftool cmake ninja-build pkgconf
 	libbpf-dev libelf-dev liblz4-dev libpcap-dev zlib1g-dev)
-PACKAGES_NETWORK=(ethtool iproute2 iptables iputils-ping openvswitch-switch procps sockperf)
+PACKAGES_NETWORK=(ethtool iproute2 iptables iputils-ping nftables openvswitch-switch procps sockperf)
 PACKAGES_TEST=(bats bsdextrautils clang-format clang-tidy iperf3 jq libclang-rt-dev libcriterion-dev make mandoc shellcheck spin
 	tcpdump util-linux)
 PACKAGES_GUEST=(busybox-static cpio debian-archive-keyring kmod qemu-system-x86 xz-utils)
