@@ -175,6 +175,9 @@ static void fill_probe(struct probe *probe, int i, size_t ndomains)
 	memset(probe->recording, i, sizeof(probe->recording));
 	probe->netns = UINT64_MAX - i;
 	probe->ifindex = UINT32_MAX - i;
+	probe->direction = UINT16_MAX - i;
+	probe->from = UINT64_MAX - 2 * i;
+	probe->to = i;
 }
 
 static void header_trip(size_t ndomains, size_t nprobes)
