@@ -180,6 +180,20 @@ static uint32_t search_medium(const struct packet *packet, size_t at, uint32_t u
 	return best;
 }
 
+/* The last sighting before at the same place: more than one recording may look there. */
+static uint32_t find_twin(const struct packet *packet, uint32_t sighting)
+{
+	const struct place *place = packet_place(packet, sighting);
+
+	for (uint32_t i = sighting; i-- > 0;) {
+		const struct place *other = packet_place(packet, i);
+
+		if (other->device == place->device && other->rx == place->rx)
+			return i;
+	}
+	return NO_PARENT;
+}
+
 /* The sighting that lies nearest before it, across media and probes that did not see the packet. */
 static uint32_t search(const struct packet *packet, uint32_t sighting)
 {
@@ -236,7 +250,9 @@ static uint32_t known_parent(const struct packet *packet, uint32_t sighting)
 
 	if (!place->rx && !place->tx)
 		return STRANGER;
-	found = search(packet, sighting);
+	found = find_twin(packet, sighting);
+	if (found == NO_PARENT)
+		found = search(packet, sighting);
 	if (found != NO_PARENT)
 		return found;
 	if (is_echo(packet, sighting))

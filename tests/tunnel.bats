@@ -102,7 +102,7 @@ one_path() {
 
 @test "the filter sees the packet inside" {
 	overlay 4789
-	record_start outside "$U1" -i eth0 'host 10.8.0.2'
+	record_start outside "$U1" -i eth0 'ip host 10.8.0.2'
 	record_start inside "$U1" -p dev:eth0:tx 'src 10.0.0.1 and udp port 5001 and not host 10.8.0.1'
 	send_numbers 100 100 10.0.0.2
 	sleep 0.05

@@ -10,7 +10,7 @@
 #define SWITCHES 4
 #define HOSTS    9
 #define DEVICES  (HOSTS * 2 + SWITCHES * 3)
-#define PROBES   (DEVICES * 2)
+#define PROBES   (DEVICES * 4) /* with a second one for each */
 #define PACKETS  300
 #define NONE     UINT32_MAX
 
@@ -361,7 +361,7 @@ static struct topology *open_guests(void)
 static void expect_parents(struct topology *topology, const uint16_t *probes, size_t n,
 			   const uint32_t *want)
 {
-	uint32_t parents[VIEWS];
+	uint32_t parents[2 * PROBES];
 
 	cr_assert(topology_parents(topology, probes, n, parents));
 	for (size_t i = 0; i < n; i++)
@@ -428,6 +428,29 @@ Test(copies, a_host_hears_itself)
 	}
 	topology_close(topology);
 	topology_close(NULL);
+}
+
+Test(copies, two_recordings_of_one_place)
+{
+	struct net net;
+	struct topology *topology;
+	struct trip trip = {0}, twice = {0};
+
+	make_net(&net, 3);
+	net.info.nprobes *= 2; /* each has a twin */
+	memcpy(net.probes + net.info.nprobes / 2, net.probes,
+	       net.info.nprobes / 2 * sizeof(net.probes[0]));
+	flood(&net, &trip, net.host_device[1], NO_PARENT, 0, 0);
+	shuffle(&net, &trip);
+	for (uint32_t i = 0; i < trip.n; i++) {
+		uint32_t parent = trip.parents[i];
+
+		see(&twice, trip.probes[i], parent == NO_PARENT ? parent : 2 * parent + 1);
+		see(&twice, trip.probes[i] + net.info.nprobes / 2, 2 * i);
+	}
+	cr_assert(eq(int, topology_open(&topology, &net.info), 0));
+	expect_parents(topology, twice.probes, twice.n, twice.parents);
+	topology_close(topology);
 }
 
 Test(copies, without_a_topology_time_decides)
