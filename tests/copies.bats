@@ -117,6 +117,11 @@ paths_are() {
 		<(jq -r '.paths[] | "\(.packets) \(.probes | join(" "))"' "$NET_DIR/all.json" | sort)
 }
 
+# in_table NAME SENT: a row of the table, after paths_are.
+in_table() {
+	scenario "$1" "$2" "$(jq -c '[.paths[].probes]' "$NET_DIR/all.json" | sed 's/^\[//; s/\]$//')"
+}
+
 # flooded COUNT LOCAL ECHO: all were sent from h1 to the other hosts, LOCAL of them also to the host of the
 # switch, and ECHO of them h1 heard itself.
 flooded() {
@@ -139,7 +144,7 @@ send_all() {
 	in_ns "$NET_H1" "$UDPNUM" send $N 100 "$1" 5001 1000
 }
 
-# floods UNKNOWN: multicast, broadcast, frames of an unknown kind, and an unknown address, UNKNOWN of which
+# floods SWITCH UNKNOWN: multicast, broadcast, frames of an unknown kind, and an unknown address, UNKNOWN of which
 # the switch gives to its own host.
 floods() {
 	record_all udp port 5001 or icmp or ether proto 0x88b5
@@ -150,23 +155,24 @@ floods() {
 	# What a host broadcasts it hears itself.
 	in_ns "$NET_H1" ping -q -c $N -i 0.01 -W 0.1 -b 10.0.0.255 || true
 	report_all
-	flooded $((5 * N)) $((4 * N + $1)) $N
-	record_all arp
+	flooded $((5 * N)) $((4 * N + $2)) $N
+	in_table "$1: multicast, broadcast, unknown address" $((5 * N))
+	record_all arp and host 10.0.0.77
 	in_ns "$NET_H1" ping -q -c 1 -W 0.1 10.0.0.77 || true
 	ip -n "$NET_H1" neighbour delete 10.0.0.77 dev eth0 # no more requests
 	report_all
 	flooded 1 1 0
-	echo "# measured: $((5 * N + 1)) packets flooded to 4 ports: all copies, none ambiguous" >&3
+	in_table "$1: ARP request" 1
 }
 
 @test "what a Linux bridge floods" {
 	scene bridge
-	floods 0
+	floods "Linux bridge" 0
 }
 
 @test "what Open vSwitch floods" {
 	scene ovs || skip "Open vSwitch does not run here"
-	floods $N
+	floods "Open vSwitch" $N
 }
 
 @test "what the host of a bridge broadcasts" {
@@ -211,6 +217,7 @@ floods() {
 		send_numbers $N 100 10.0.0.2 1000
 		report_all
 		paths_are "$N $forth" "$N $mirror"
+		in_table "mirrored by tc, $hook" $N
 		json ".packets == {observed: $N, complete: $N, partial: 0, ambiguous: 0, copies: $N}"
 		in_ns "$NET_MID" tc qdisc del dev "${hook% *}" clsact
 	done
@@ -227,6 +234,7 @@ floods() {
 	send_numbers $N 100 10.0.0.2 1000
 	report_all
 	paths_are "$N h1:eth0:tx sw:p1:rx sw:p"{2:tx\ h2,4:tx\ h4}:eth0:rx
+	in_table "mirrored by Open vSwitch" $N
 	json ".packets == {observed: $N, complete: $N, partial: 0, ambiguous: 0, copies: $N}"
 }
 
@@ -255,6 +263,7 @@ floods() {
 		"$((N - N / 4)) $forth sw:q1:tx sw:q2:rx sw:p"{3:tx\ h3,4:tx\ h4}:eth0:rx
 	json ".packets == {observed: $N, complete: $((N - N / 4)), partial: $((N / 4)), ambiguous: 0,
 		copies: ($N + $((N - N / 4)))}"
+	in_table "two bridges, one copy in four lost" $N
 	json ".loss | map(select(.lost > 0)) | length == 1 and (.[0] |
 		.from == \"sw/dev:q2:rx\" and .lost == $((N / 4)))"
 }
