@@ -364,15 +364,15 @@ int flows_pass(struct flows *flows, uint32_t flow, const struct sighting *seen, 
 	       size_t *pass)
 {
 	uint32_t whole = flows->flows[flow].whole;
-	size_t again = 1;
+	size_t again;
 	bool same = true;
 	int err = 0;
 
 	*pass = n;
-	while (again < n && seen[again].probe != seen[0].probe)
-		again++;
-	if (again >= n || again < 2 || whole == PATH_EMPTY || n % again ||
-	    flows->paths.paths[whole].length != again)
+	if (whole == PATH_EMPTY)
+		return 0;
+	again = flows->paths.paths[whole].length;
+	if (again < 2 || n < 2 * again || n % again)
 		return 0;
 	for (size_t at = 0; at < n && same && !err; at += again)
 		err = flows_is_whole(flows, whole, seen + at, again, &same);
