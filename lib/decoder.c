@@ -21,6 +21,7 @@ struct decoder {
 	uint64_t values[FIELDS][CHUNK];
 	struct packet packets[BLOCK_ROWS];
 	uint64_t flows[BLOCK_ROWS];
+	uint16_t ids[BLOCK_ROWS]; /* of each flow's packet before */
 	uint32_t npackets;
 	uint32_t nflows;
 	uint32_t used; /* packets that an event referred to */
@@ -180,13 +181,15 @@ static int decoder_parse(struct decoder *decoder, const uint8_t *payload, size_t
 				(struct cursor){at, at + bytes, le16toh(column.encoding)};
 		at += bytes;
 	}
-	if (!decoder->cursors[FIELD_OUTER].at)
-		memset(decoder->values[FIELD_OUTER], 0, sizeof(decoder->values[FIELD_OUTER]));
+	for (int id = 0; id < FIELDS; id++)
+		if (!decoder->cursors[id].at)
+			memset(decoder->values[id], 0, sizeof(decoder->values[id]));
 	return 0;
 }
 
 static int decoder_packets(struct decoder *decoder)
 {
+	memset(decoder->ids, 0, decoder->nflows * sizeof(*decoder->ids));
 	for (size_t i = 0; i < decoder->npackets; i += CHUNK) {
 		size_t count = decoder->npackets - i < CHUNK ? decoder->npackets - i : CHUNK;
 		int err = decoder_take_scope(decoder, SCOPE_PACKET, count);
@@ -206,6 +209,8 @@ static int decoder_packets(struct decoder *decoder)
 			packet->length = length;
 			packet->payload = payload;
 			packet->flags = decoder->values[FIELD_FLAGS][k];
+			packet->segment = decoder->values[FIELD_SEGMENT][k];
+			packet->id = decoder->ids[flow] += decoder->values[FIELD_ID][k];
 		}
 	}
 	return 0;
@@ -236,6 +241,8 @@ static int decoder_join(struct decoder *decoder, size_t count, uint64_t *time_ns
 			.probe = probe,
 			.cpu = decoder->values[FIELD_CPU][i],
 			.flags = packet->flags,
+			.segment = packet->segment,
+			.id = packet->id,
 			.outer = decoder->values[FIELD_OUTER][i],
 		};
 	}
