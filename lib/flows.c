@@ -51,7 +51,7 @@ void flows_weigh(struct flows *flows, uint32_t index, const struct weight *weigh
 
 	flow->unseen_packets += weight->packets - 1;
 	flow->unseen_bytes += (weight->packets - 1) * length;
-	if (flow->units > 0 && flow->unit == weight->unit)
+	if (!(weight->units > 0) || (flow->units > 0 && flow->unit == weight->unit))
 		return;
 	if (!(flow->units > 0)) {
 		flow->units = (double)(flow->packets - 1); /* before anything was left out */

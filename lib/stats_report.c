@@ -391,6 +391,8 @@ int stats_report(struct stats *stats, struct report *report)
 	};
 	int err = join_flush(stats->join);
 
+	if (!err)
+		err = segments_flush(stats->segments);
 	*report = (struct report){0};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
 		err = parts[i](stats, report);
