@@ -175,7 +175,7 @@ static void transmit(struct world *world, struct transmission *sent)
 	uint32_t span = unit_span(world);
 
 	sent->id = world->id;
-	sent->tsval = config->udp ? 0 : world->time_ns / 300;
+	sent->tsval = config->udp ? 0 : world->time_ns / (config->ipv6 ? 300 : 1000000);
 	sent->unit = world->nunits;
 	world->id += sent->count;
 	cr_assert(world->nunits + sent->count * span < UNITS_MAX);
