@@ -81,6 +81,7 @@ static void flows_settle(struct flows *flows, struct flow *flow, struct variant 
 		if (paths_contains(paths, added->path, other->path)) {
 			other->full = false;
 			tracks_release(&other->tracks);
+			reorder_release(&other->reorder);
 		}
 	}
 	if (flow->longest == NO_VARIANT ||
@@ -163,7 +164,8 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 	int err;
 
 	if (watch_same(&before, watch)) {
-		variant->watch.count++;
+		variant->watch.count += watch->count;
+		variant->watch.bytes += watch->bytes;
 		return 0;
 	}
 	for (size_t i = variant->nwatches; i-- > 0;) {
@@ -174,7 +176,8 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 		if (!watch_same(other, watch))
 			continue;
 		variant->watch = *other;
-		variant->watch.count++;
+		variant->watch.count += watch->count;
+		variant->watch.bytes += watch->bytes;
 		*other = before;
 		return 0;
 	}
@@ -193,7 +196,8 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 static int variant_watch_all(struct variant *variant, const struct judged *judged,
 			     const struct epochs *epochs, uint32_t until)
 {
-	struct watch watch = {.until = until, .blind = judged->blind, .count = 1};
+	struct watch watch = {
+		.until = until, .blind = judged->blind, .count = 1, .bytes = judged->length};
 	const struct sighting *seen = judged->seen;
 	uint32_t last = epochs_until(epochs, seen[judged->n - 1].time_ns);
 	int err = 0;
@@ -212,6 +216,13 @@ static int variant_watch_all(struct variant *variant, const struct judged *judge
 	return err;
 }
 
+static int variant_time(struct variant *variant, const struct sighting *seen, size_t n)
+{
+	int err = tracks_add(&variant->tracks, seen);
+
+	return err ? err : reorder_add(&variant->reorder, seen[0].time_ns, seen[n - 1].time_ns);
+}
+
 int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judged,
 		  const struct epochs *epochs, uint32_t until)
 {
@@ -220,18 +231,21 @@ int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judge
 
 	err = flows_variant(flows, flow, judged->seen, judged->n, &variant);
 	if (!err && variant->full && judged->n > 1)
-		err = tracks_add(&variant->tracks, judged->seen);
+		err = variant_time(variant, judged->seen, judged->n);
 	if (!err)
 		err = variant_watch_all(variant, judged, epochs, until);
-	if (!err)
-		variant->count++;
-	return err;
+	if (err)
+		return err;
+	variant->count++;
+	variant->bytes += judged->length;
+	return 0;
 }
 
 void flows_release(struct flows *flows)
 {
 	for (size_t i = 0; i < flows->nvariants; i++) {
 		tracks_release(&flows->variants[i].tracks);
+		reorder_release(&flows->variants[i].reorder);
 		free(flows->variants[i].watches);
 	}
 	free(flows->flows);

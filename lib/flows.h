@@ -14,6 +14,7 @@
 #include "map.h"
 #include "paths.h"
 #include "rates.h"
+#include "reorder.h"
 
 #define NO_VARIANT MAP_NONE
 
@@ -26,16 +27,19 @@ struct watch {
 	uint32_t until;
 	uint32_t blind;
 	uint64_t count;
+	uint64_t bytes;
 };
 
 struct variant {
 	uint32_t path;
 	uint32_t next; /* of the same flow, older; or NO_VARIANT */
 	uint64_t count;
+	uint64_t bytes;
 	bool full;
-	struct tracks tracks;  /* empty unless full and of two probes or more */
-	struct watch watch;    /* of the packet before */
-	struct watch *watches; /* the others */
+	struct tracks tracks;   /* empty unless full and of two probes or more */
+	struct reorder reorder; /* too */
+	struct watch watch;     /* of the packet before */
+	struct watch *watches;  /* the others */
 	size_t nwatches;
 	size_t watches_room;
 };
