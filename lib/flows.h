@@ -33,13 +33,13 @@ struct watch {
 struct variant {
 	uint32_t path;
 	uint32_t next; /* of the same flow, older; or NO_VARIANT */
+	bool full;
 	uint64_t count;
 	uint64_t bytes;
-	bool full;
+	struct watch watch;     /* of the packet before */
 	struct tracks tracks;   /* empty unless full and of two probes or more */
 	struct reorder reorder; /* too */
-	struct watch watch;     /* of the packet before */
-	struct watch *watches;  /* the others */
+	struct watch *watches;  /* those of other packets */
 	size_t nwatches;
 	size_t watches_room;
 };

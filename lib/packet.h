@@ -410,11 +410,9 @@ static __always_inline void vnt_packet_parse(const struct vnt_view *view, __u32 
 					     struct vnt_packet *packet)
 {
 	int ipv4 = view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS);
-	struct vnt_transport transport;
+	struct vnt_transport transport = {.segment = segment};
 
 	__builtin_memset(packet, 0, sizeof(*packet));
-	transport.segment = segment;
-	transport.later = 0;
 	if (__builtin_expect(ipv4 && vnt_word(view, 0) >> 24 == 0x45, 1)) {
 		/* Once more for the most frequent case, in which all places are constants. */
 		vnt_parse_ipv4(view, packet, &transport);

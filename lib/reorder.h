@@ -13,14 +13,26 @@
 
 /* All zero has seen nothing. */
 struct reorder {
-	uint64_t *arrivals; /* [front, count), in order */
-	size_t front;
-	size_t count;
+	uint64_t latest_ns; /* arrival, of those that may still be overtaken */
+	uint32_t front;
+	uint32_t count;
+	uint64_t *arrivals; /* [front, count): the others, in order */
 	size_t room;
 	uint64_t reordered;
 };
 
-int reorder_add(struct reorder *reorder, uint64_t sent_ns, uint64_t arrived_ns); /* 0 or -ENOMEM */
+int reorder_add_overlapping(struct reorder *reorder, uint64_t sent_ns, uint64_t arrived_ns);
+
+/* 0 or -ENOMEM. */
+static inline int reorder_add(struct reorder *reorder, uint64_t sent_ns, uint64_t arrived_ns)
+{
+	if (reorder->latest_ns > sent_ns)
+		return reorder_add_overlapping(reorder, sent_ns, arrived_ns);
+	reorder->latest_ns = arrived_ns; /* nothing arrives before it sets out */
+	reorder->front = reorder->count = 0;
+	return 0;
+}
+
 void reorder_release(struct reorder *reorder);
 
 #endif

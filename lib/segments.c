@@ -237,19 +237,6 @@ static int piece_copy(struct piece *piece, const struct journey *journey)
 	return 0;
 }
 
-/* If each super-packet begins with ID 0, there are none. */
-static void flow_number(struct cut_flow *flow, struct piece *piece)
-{
-	uint16_t id = piece->journey.id;
-
-	if (piece->segment) {
-		flow->unnumbered |= !id && !flow->numbered;
-		flow->numbered = id;
-	}
-	piece->start = flow->position + (int16_t)(id - (uint16_t)flow->position);
-	flow->position = piece->start;
-}
-
 static void piece_measure(struct piece *piece, struct cut_flow *flow)
 {
 	const struct sighting *seen = journey_sightings(&piece->journey);
@@ -272,27 +259,48 @@ static void piece_measure(struct piece *piece, struct cut_flow *flow)
 /* An impossible one is left as it is. */
 static bool piece_is_sane(const struct piece *piece)
 {
-	uint32_t step = piece->kind == PIECE_TCP && piece->segment ? piece->segment : 1;
-
-	return piece->span <= SPAN_MAX && (!piece->segment || piece->span / step < STEPS_MAX);
+	if (piece->kind == PIECE_UDP)
+		return piece->span <= DATAGRAMS_MAX;
+	return piece->span <= SPAN_MAX &&
+	       (!piece->segment || piece->span / piece->segment < STEPS_MAX);
 }
 
 /* The payload that came with datagrams is of no use to those who get them whole. */
-static void piece_set_datagram(struct segments *segments, struct piece *piece,
-			       struct cut_flow *flow)
+static void piece_leave_whole(struct piece *piece, bool undecided)
 {
 	struct journey *journey = &piece->journey;
 	struct sighting *seen = journey->count > JOURNEY_INLINE ? journey->many : journey->few;
 
-	piece->kind = PIECE_UDP;
-	piece_measure(piece, flow);
-	flow_number(flow, piece);
-	if (!segments->sampled && !flow->unnumbered && piece_is_sane(piece))
-		return;
 	piece->kind = PIECE_WHOLE;
-	journey->undecided = !piece->segment;
+	journey->undecided = undecided;
 	for (uint32_t i = 0; i < journey->count; i++)
 		seen[i].data = 0;
+}
+
+static void piece_set_datagram(struct segments *segments, struct piece *piece,
+			       struct cut_flow *flow)
+{
+	enum datagram_place place;
+
+	piece->kind = PIECE_UDP;
+	piece_measure(piece, flow);
+	if (segments->sampled || !piece_is_sane(piece)) {
+		piece_leave_whole(piece, !piece->segment);
+		return;
+	}
+	place = datagram_find(segments, flow, piece);
+	if (place == DATAGRAM_UNDECIDED && !piece->segment) {
+		piece_leave_whole(piece, true);
+		return;
+	}
+	piece->journey.undecided |= place == DATAGRAM_UNDECIDED;
+	piece->inside = place != DATAGRAM_ALONE;
+	if (place != DATAGRAM_INSIDE) {
+		piece->start = flow->position;
+		flow->position += piece->span;
+	}
+	if (piece->segment)
+		flow->recent[flow->nrecent++ % RECENT_MAX] = piece->number;
 }
 
 static void piece_set_bytes(struct piece *piece, struct cut_flow *flow)

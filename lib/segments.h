@@ -4,8 +4,8 @@
  *
  * With offloads on, one packet of a probe (TSO, GSO, GRO) is many at another one. Of TCP data, two
  * packets are of the same transmission if they share bytes, the TSval, and the IP ID where they overlap:
- * it counts up from segment to segment, or is the same in all. Of UDP, which has no numbers of its own,
- * the IP ID is the number of the datagram, and a super-packet is as many of them as it has segments.
+ * it counts up from segment to segment, or is the same in all. UDP has no numbers of its own: see
+ * segments_udp.c.
  *
  * What comes out is cut at the ends of all packets that overlap, and goes where any of them was seen: so
  * it is the segment on the wire where one was seen, else the super-packet. Once a flow's segments were
@@ -15,8 +15,8 @@
  * since until then something may come that overlaps; within a flow they stay in order of their first
  * sighting. They are held for another horizon, for others to be cut by.
  *
- * Where UDP has no IP ID (IPv6, sockets that are not connected), a super-packet is taken for its first
- * segment, and the flow's other datagrams are undecided: nobody knows which of them were in it.
+ * What is undecided may have been in a super-packet, but it is not known in which: it comes out on its own,
+ * and that part of the super-packet does not. Over IPv6, which has no IDs, that is all but the first.
  */
 #ifndef VNT_SEGMENTS_H
 #define VNT_SEGMENTS_H

@@ -10,6 +10,7 @@ struct part {
 	const struct piece *first; /* whose sighting is the earliest */
 	uint64_t first_ns;
 	const struct cover *datagram; /* UDP: the one that is no super-packet, or any */
+	bool doubtful;                /* what was seen of it may be more than is known */
 };
 
 /* Positions from one packet of a super-packet to the next. */
@@ -82,6 +83,7 @@ static int segments_part(struct segments *segments, struct part *part, size_t ne
 
 		if (!part->datagram || !cover->piece->segment)
 			part->datagram = cover;
+		part->doubtful |= cover->piece->doubtful;
 		for (uint32_t k = 0; k < cover->piece->journey.count && !err; k++)
 			err = part_see(segments, part, cover, &seen[k]);
 	}
@@ -125,6 +127,7 @@ static int segments_emit(struct segments *segments, const struct piece *piece,
 		.key = piece->journey.key + (piece->kind == PIECE_UDP ? part->begin : 0),
 		.length = part_length(part, piece),
 		.flags = piece->journey.flags,
+		.undecided = piece->journey.undecided,
 		.count = part->nseen,
 	};
 
@@ -154,6 +157,8 @@ int segments_cut(struct segments *segments, const struct piece *piece)
 		err = segments_activate(segments, at, &next);
 		if (!err)
 			err = segments_part(segments, &part, next);
+		if (part.doubtful && part.begin > (uint32_t)part.datagram->begin)
+			part.first = NULL; /* the undecided ones stand for it */
 		if (!err && part.first == piece)
 			err = segments_emit(segments, piece, &part);
 		at = part.end;

@@ -9,10 +9,12 @@
 #define SPAN_MAX  (1u << 20) /* positions: twice the largest super-packet */
 #define STEPS_MAX 4096       /* packets in one of them */
 
+#define DATAGRAMS_MAX 128 /* in a super-packet; Linux goes as far */
+
 enum piece_kind {
 	PIECE_WHOLE, /* overlaps nothing */
 	PIECE_TCP,   /* positions are sequence numbers */
-	PIECE_UDP,   /* positions are IP IDs, without end */
+	PIECE_UDP,   /* positions are datagrams, numbered as they come */
 };
 
 /* What join.h takes for one packet. */
@@ -28,6 +30,9 @@ struct piece {
 	uint16_t kind;
 	uint32_t headers; /* bytes around the payload of each packet */
 	uint32_t entries; /* in the index */
+	bool inside;      /* UDP: of another super-packet, if not known of which */
+	uint64_t taken[DATAGRAMS_MAX / 64]; /* UDP: a bit for each datagram that was found */
+	bool doubtful; /* UDP: others of it may be there, and not known as such */
 };
 
 /* A piece that overlaps the one at hand, from position `begin` of that one on. */
@@ -36,11 +41,19 @@ struct cover {
 	const struct piece *piece;
 };
 
+#define RECENT_MAX 64
+
 struct cut_flow {
-	uint32_t position; /* UDP: of the piece before */
-	bool numbered;     /* UDP: the super-packet before had an IP ID */
-	bool unnumbered;   /* UDP: they have none */
 	bool cut;          /* segments of super-packets were seen */
+	uint32_t position; /* UDP: the next one */
+	uint32_t nrecent;
+	uint32_t recent[RECENT_MAX]; /* UDP: numbers of the super-packets that came last */
+};
+
+enum datagram_place {
+	DATAGRAM_ALONE,
+	DATAGRAM_INSIDE, /* of a super-packet: its start is set */
+	DATAGRAM_UNDECIDED,
 };
 
 /* An entry of the index is a piece in one window of positions. Entries and pieces come and go in the
@@ -98,6 +111,10 @@ static inline uint32_t piece_reach(const struct piece *piece, const struct sight
 		return 1;
 	return (sighting->data + sighting->segment - 1) / sighting->segment;
 }
+
+/* In which super-packet a datagram is, or the one that begins with it. */
+enum datagram_place datagram_find(const struct segments *segments, const struct cut_flow *flow,
+				  struct piece *piece);
 
 /* Hands out what was seen of the piece before any other that it overlaps; segments->covers are these and
  * itself. */

@@ -51,6 +51,7 @@ struct world {
 	uint64_t last_ns; /* first sighting of the journey before */
 	size_t journeys;
 	size_t longest;
+	size_t undecided;
 };
 
 static uint64_t random_below(struct world *world, uint64_t limit)
@@ -157,6 +158,8 @@ static void pass_on(struct world *world, const struct transmission *sent, uint64
 		/* The very first one comes, so that it is known that there are segments. */
 		if (sent->unit + i && one_in(world, config->loss))
 			continue;
+		if (config->udp) /* bursts do not mix */
+			at_ns = time_ns + 1000 + i * 7;
 		see(world, sent, i, 1, 1, at_ns);
 		if (one_in(world, config->twice))
 			see(world, sent, i, 1, 1, at_ns + 3);
@@ -177,7 +180,7 @@ static void transmit(struct world *world, struct transmission *sent)
 	sent->id = world->id;
 	sent->tsval = config->udp ? 0 : world->time_ns / (config->ipv6 ? 300 : 1000000);
 	sent->unit = world->nunits;
-	world->id += sent->count;
+	world->id += config->udp ? 1 : sent->count; /* as Linux does */
 	cr_assert(world->nunits + sent->count * span < UNITS_MAX);
 	for (uint32_t i = 0; i < sent->count * span; i++)
 		world->units[world->nunits++] = (struct unit){.position = sent->position + i};
@@ -235,7 +238,11 @@ static int take(void *context, const struct journey *journey)
 	struct unit *unit;
 	uint64_t sum = 0;
 
-	cr_assert(!journey->undecided);
+	if (journey->undecided) {
+		cr_assert(world->config->udp && world->config->loss);
+		world->undecided++;
+		return 0;
+	}
 	cr_assert(journey->payload == units * (world->config->udp ? SIZE : 1));
 	cr_assert_eq(journey->length, 52 + journey->payload);
 	cr_assert_geq(seen[0].time_ns, world->last_ns);
@@ -271,6 +278,7 @@ static void run(struct world *world)
 {
 	struct segments *segments;
 	struct join *join;
+	size_t missing = 0;
 
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, world), 0);
 	cr_assert_eq(join_open(&join, HORIZON_NS, segments_put, segments), 0);
@@ -284,8 +292,14 @@ static void run(struct world *world)
 	cr_assert_eq(segments_flush(segments), 0);
 	join_close(join);
 	segments_close(segments);
-	for (size_t i = 0; i < world->nunits; i++)
-		cr_assert(world->units[i].out == !!world->units[i].seen, "unit %zu", i);
+	for (size_t i = 0; i < world->nunits; i++) {
+		if (world->config->udp && world->config->loss)
+			missing += world->units[i].seen && !world->units[i].out;
+		else
+			cr_assert(world->units[i].out == !!world->units[i].seen, "unit %zu", i);
+	}
+	cr_assert(missing <= world->undecided * 2 && missing < world->nunits / 3, "%zu of %zu, %zu",
+		  missing, world->nunits, world->undecided);
 }
 
 /* Returns the longest that came out. */
@@ -345,8 +359,10 @@ Test(segments, super_packets_that_nobody_cuts_stay_whole)
 Test(segments, datagrams_are_seen_where_a_packet_with_them_was)
 {
 	for (uint64_t seed = 1; seed < 8; seed++) {
-		struct config config = {.seed = seed, .udp = true, .merge = 20, .loss = 10};
+		struct config config = {.seed = seed, .udp = true, .merge = 20};
 
+		cr_assert_eq(check(config), 1);
+		config.loss = 20;
 		cr_assert_eq(check(config), 1);
 		config.jitter_ns = 5000;
 		config.twice = 20;
