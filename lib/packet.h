@@ -230,7 +230,8 @@ static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vn
 	__u32 at = transport->at, rest = transport->end - at * 4;
 	__u32 length = vnt_word(view, at + 1) >> 16;
 
-	if (packet->proto == VNT_PROTO_UDP && length >= 8 && length + VNT_STAMP_TRAILER == rest) {
+	if (packet->proto == VNT_PROTO_UDP && length >= 8 && length + VNT_STAMP_TRAILER == rest &&
+	    !(packet->flags & VNT_PACKET_FRAGMENT)) {
 		packet->stamp_at = at * 4 + length + vnt_stamp_offset(length);
 		rest = length;
 	}

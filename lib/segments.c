@@ -141,6 +141,8 @@ static bool piece_fits(const struct piece *a, const struct piece *b, uint32_t po
 		return false;
 	if (a->kind == PIECE_UDP)
 		return a->start != b->start;
+	if (a->journey.flags & VNT_PACKET_STAMPED)
+		return true;
 	return piece_id(a, position) == piece_id(b, position) || a->journey.id == b->journey.id;
 }
 
@@ -307,7 +309,9 @@ static void piece_set_bytes(struct piece *piece, struct cut_flow *flow)
 {
 	piece->kind = PIECE_TCP;
 	piece->start = piece->journey.key;
-	piece->mark = piece->journey.key >> 32 & 0xffff;
+	piece->mark = piece->journey.key >> 32; /* the stamp, of which all segments have a copy */
+	if (!(piece->journey.flags & VNT_PACKET_STAMPED))
+		piece->mark &= 0xffff; /* TSval */
 	piece_measure(piece, flow);
 	if (!piece_is_sane(piece))
 		piece->kind = PIECE_WHOLE;

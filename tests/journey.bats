@@ -74,7 +74,7 @@ means_add_up() {
 	[[ $(keys .packets) == "ambiguous complete observed partial" ]]
 	[[ $(keys .paths) == "end_to_end hops packets probes" ]]
 	[[ $(keys '.paths[0].hops') == "cross_domain from latency share to" ]]
-	[[ $(keys .loss) == "from lost ratio ratio_max ratio_min reasons received sent to" ]]
+	[[ $(keys .loss) == "from lost lost_bytes ratio ratio_max ratio_min reasons received received_bytes sent sent_bytes to" ]]
 	[[ $(keys .flows) == \
 		"bytes dport dst latency loss_ratio packets proto sport src throughput_bps" ]]
 	[[ $(keys .cpus) == "cpu domain events probe" ]]

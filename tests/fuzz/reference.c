@@ -256,7 +256,7 @@ static void say_transport(struct reference *r, unsigned int proto, uint64_t id, 
 	const uint8_t *header = r->bytes + at;
 
 	say(r, ports && !bare ? header : none, 4);
-	if (!bare && proto == 17)
+	if (!bare && proto == 17 && !r->fragment)
 		rest = say_stamp(r, at, rest);
 	say_number(r, id);
 	say_number(r, bare ? rest : udp ? get16(header + 4) : 0);
@@ -279,6 +279,7 @@ static void say_ipv4(struct reference *r)
 	uint64_t id = get16(r->bytes + 4);
 	bool later = get16(r->bytes + 6) & 0x1fff;
 
+	r->fragment = get16(r->bytes + 6) & 0x3fff;
 	say(r, r->bytes + 9, 1);
 	say(r, r->bytes + 12, 8);
 	if (later)
@@ -302,6 +303,7 @@ static void say_ipv6(struct reference *r)
 		if (at + 8 > least(r->linear, VIEW))
 			break;
 		if (proto == 44) {
+			r->fragment |= get16(header + 2) & 0xfff9;
 			if (get16(header + 2) & 0xfff8) {
 				id = (uint64_t)get32(header + 4) << 16 |
 				     (get16(header + 2) & 0xfff9);
