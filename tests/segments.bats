@@ -33,14 +33,14 @@ offloads() {
 	done
 }
 
-# transfer ADDRESS BYTES: from h1 to h2, by iperf3.
+# transfer ADDRESS BYTES: from h1 to h2, by iperf3, with a window that no queue on the way is too short for.
 transfer() {
 	local server
 
 	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 3>&- &
 	server=$!
 	wait_listening "$NET_H2" -t 5201 &&
-		in_ns "$NET_H1" iperf3 -c "$1" -n "$2" >/dev/null &&
+		in_ns "$NET_H1" iperf3 -c "$1" -n "$2" -w 128K >/dev/null &&
 		wait "$server"
 }
 

@@ -28,8 +28,8 @@ static int log_journey(void *context, const struct journey *journey)
 	log->records[log->count++] =
 		(struct record){journey->flow, journey->key, seen[0].time_ns, journey->count};
 	for (size_t i = 0; i < journey->count; i++)
-		log->sightings =
-			log->sightings * 31 + seen[i].time_ns * 7 + seen[i].probe * 3 + seen[i].segment;
+		log->sightings = log->sightings * 31 + seen[i].time_ns * 7 + seen[i].probe * 3 +
+				 seen[i].segment;
 	return log->err;
 }
 
