@@ -65,9 +65,9 @@ loss_of() {
 }
 
 nothing_lost() {
+	json '[.domains[].lost] | add == 0'
 	json '.packets | .complete == .observed and .partial == 0 and .ambiguous == 0'
 	json '.loss | length > 0 and all(.lost == 0 and .lost_bytes == 0)'
-	json '[.domains[].lost] | add == 0'
 }
 
 # The bytes of the flows from h1 are those that a probe saw of them, each segment with its headers.
