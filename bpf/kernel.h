@@ -72,11 +72,22 @@ struct sk_buff {
 	unsigned int data_len;
 	__be16 protocol;
 	__u16 network_header;
+	unsigned int end; /* offset of struct skb_shared_info from head */
 	unsigned char *head;
 	unsigned char *data;
 };
 
+struct skb_shared_info {
+	unsigned short gso_size;
+	unsigned int gso_type;
+};
+
 #pragma clang attribute pop
+
+/* Of gso_type: packets that are cut behind their TCP or UDP header. Not those that become fragments. */
+#define SKB_GSO_TCPV4  (1 << 0)
+#define SKB_GSO_TCPV6  (1 << 4)
+#define SKB_GSO_UDP_L4 (1 << 17)
 
 /* In the kernel a row of 64-bit counters: the type to read any memory by, word by word. */
 struct rtnl_link_stats64 {

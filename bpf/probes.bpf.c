@@ -327,14 +327,43 @@ static __always_inline void record_around(__u32 cpu, struct vnt_view *view, stru
 		call_unwrap(view, around, true, direct);
 }
 
+static __always_inline const struct skb_shared_info *shared_info(struct sk_buff *skb, bool direct)
+{
+	const void *address = skb->head + skb->end;
+
+	if (!direct)
+		return address;
+	return bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct skb_shared_info));
+}
+
+/* struct vnt_event says what. The kernel has looked at this line just before. */
+static __always_inline __u16 read_segment(struct sk_buff *skb, bool direct)
+{
+	const struct skb_shared_info *shared = shared_info(skb, direct);
+	unsigned short size = 0;
+	unsigned int type = 0;
+
+	if (direct)
+		size = shared->gso_size;
+	else
+		bpf_core_read(&size, sizeof(size), &shared->gso_size);
+	if (LIKELY(!size))
+		return 0;
+	if (direct)
+		type = shared->gso_type;
+	else
+		bpf_core_read(&type, sizeof(type), &shared->gso_type);
+	return type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4) ? size : 0;
+}
+
 /* False if the packet may have a stamp that is out of reach: its ID is not known. What is read of it takes
  * the end of the view: the stack is full, and after the ID only addresses are looked up there. */
 static __always_inline bool identify(struct vnt_view *view, const struct around *around,
-				     struct vnt_packet *packet)
+				     __u32 segment, struct vnt_packet *packet)
 {
 	__u32 *option = &view->words[(VNT_HEADER_MAX - VNT_STAMP_BYTES) / 4];
 
-	vnt_packet_parse(view, packet);
+	vnt_packet_parse(view, segment, packet);
 	if (LIKELY(!packet->stamp_at))
 		return true;
 	if (packet->stamp_at + VNT_STAMP_BYTES > view->linear ||
@@ -345,17 +374,19 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 	return true;
 }
 
-static __always_inline void record(struct vnt_view *view, __u16 probe, struct around *around,
-				   bool direct)
+static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, __u16 probe,
+				   struct around *around, bool direct)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct vnt_packet packet = {};
 	struct vnt_slot *slot;
 	bool known = true;
 	__u64 position;
+	__u16 segment;
 
 	if (sampling) {
-		known = identify(view, around, &packet);
+		segment = read_segment(skb, direct);
+		known = identify(view, around, segment, &packet);
 		if (vnt_sample_level(packet.flow, packet.key, packet.payload, packet.flags) >
 		    threshold) {
 			count_sampled(cpu, probe, packet.length);
@@ -368,22 +399,27 @@ static __always_inline void record(struct vnt_view *view, __u16 probe, struct ar
 		return;
 	}
 	slot->event.time_ns = bpf_ktime_get_ns();
-	if (!sampling)
-		known = identify(view, around, &packet);
+	if (!sampling) {
+		segment = read_segment(skb, direct);
+		known = identify(view, around, segment, &packet);
+	}
 	announce_flow(cpu, view, &packet); /* before the event can be read */
-	slot->kind = known ? VNT_SLOT_EVENT : VNT_SLOT_NOTHING;
-	slot->follow = 0;
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
 	slot->event.length = packet.length;
 	slot->event.payload = packet.payload;
 	slot->event.probe = probe;
 	slot->event.cpu = cpu;
-	slot->event.flags = packet.flags;
-	slot->event.pad = 0;
 	slot->event.outer = 0;
-	if (UNLIKELY(!known))
+	slot->event.flags = packet.flags;
+	slot->event.segment = segment;
+	slot->event.id = packet.id;
+	slot->event.pad = 0;
+	slot->event.slot = VNT_SLOT_EVENT; /* and nothing follows */
+	if (UNLIKELY(!known)) {
+		slot->kind = VNT_SLOT_NOTHING;
 		count_unread(cpu, probe);
+	}
 	if (UNLIKELY(around->found))
 		record_around(cpu, view, around, slot, direct);
 	vnt_slot_publish(slot, position);
@@ -437,7 +473,7 @@ static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsi
 	if (UNLIKELY(copy_header(&view, (__u64)network, direct) & VNT_GLANCE_INSIDE))
 		look_inside(skb, &view, &around, (__u64)network, direct);
 	if (filter(&view))
-		record(&view, probe, &around, direct);
+		record(skb, &view, probe, &around, direct);
 }
 
 /* Most packets of a host are of no device that is traced: they end here. */

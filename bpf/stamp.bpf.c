@@ -72,7 +72,7 @@ static __always_inline bool find_datagram(struct datagram *datagram, const struc
 	struct vnt_packet packet;
 	__u32 udp;
 
-	vnt_packet_parse(view, &packet);
+	vnt_packet_parse(view, 0, &packet);
 	if (packet.proto != VNT_PROTO_UDP || packet.stamp_at || packet.length != view->length ||
 	    packet.flags & (VNT_PACKET_FRAGMENT | VNT_PACKET_SHORT))
 		return false;

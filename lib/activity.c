@@ -34,13 +34,15 @@ static const struct pending end_all = {{.active = false}, .sampling = true, .oth
 static const struct pending end_sampling = {{.active = false}, .sampling = true};
 static const struct pending resume_others = {{.active = true}, .others = true};
 
+/* What was read before the damage was observed, whatever time that begins at: 0 where nothing told it. */
 static void note_loss(struct activity *activity, const struct loss_row *row)
 {
 	if (row->cause != LOSS_DAMAGED_FILE || activity->npending)
 		return;
-	make_up(activity, row->first_ns, &end_all);
-	make_up(activity, row->last_ns, &resume_others);
+	cover(activity, row->first_ns);
+	make_up(activity, activity->last_ns, &end_all);
 	cover(activity, row->last_ns);
+	make_up(activity, activity->last_ns, &resume_others);
 }
 
 void activity_note(struct activity *activity, const struct batch *batch)

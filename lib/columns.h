@@ -40,6 +40,8 @@ struct packet {
 	uint32_t length;
 	uint32_t payload;
 	uint16_t flags;
+	uint16_t segment;
+	uint16_t id;
 };
 
 struct encoder;

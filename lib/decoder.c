@@ -21,6 +21,7 @@ struct decoder {
 	uint64_t values[FIELDS][CHUNK];
 	struct packet packets[BLOCK_ROWS];
 	uint64_t flows[BLOCK_ROWS];
+	uint16_t ids[BLOCK_ROWS]; /* of each flow's packet before */
 	uint32_t npackets;
 	uint32_t nflows;
 	uint32_t used; /* packets that an event referred to */
@@ -203,6 +204,7 @@ static int decoder_parse(struct decoder *decoder, const uint8_t *payload, size_t
 
 static int decoder_packets(struct decoder *decoder)
 {
+	memset(decoder->ids, 0, decoder->nflows * sizeof(*decoder->ids));
 	for (size_t i = 0; i < decoder->npackets; i += CHUNK) {
 		size_t count = decoder->npackets - i < CHUNK ? decoder->npackets - i : CHUNK;
 		int err = decoder_take_scope(decoder, SCOPE_PACKET, count);
@@ -222,6 +224,8 @@ static int decoder_packets(struct decoder *decoder)
 			packet->length = length;
 			packet->payload = payload;
 			packet->flags = decoder->values[FIELD_FLAGS][k];
+			packet->segment = decoder->values[FIELD_SEGMENT][k];
+			packet->id = decoder->ids[flow] += decoder->values[FIELD_ID][k];
 		}
 	}
 	return 0;
@@ -252,6 +256,8 @@ static int decoder_join(struct decoder *decoder, size_t count, uint64_t *time_ns
 			.probe = probe,
 			.cpu = decoder->values[FIELD_CPU][i],
 			.flags = packet->flags,
+			.segment = packet->segment,
+			.id = packet->id,
 			.outer = decoder->values[FIELD_OUTER][i],
 		};
 	}

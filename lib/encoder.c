@@ -25,6 +25,7 @@ struct encoder {
 	uint32_t nflows;
 	struct packet packets[BLOCK_ROWS];
 	uint64_t flows[BLOCK_ROWS];
+	uint16_t ids[BLOCK_ROWS]; /* of each flow's packet before */
 	uint8_t *ends[FIELDS];
 	uint8_t columns[FIELDS][COLUMN_MAX];
 };
@@ -52,6 +53,7 @@ static uint32_t encoder_flow(struct encoder *encoder, uint64_t flow)
 	if (!*slot || encoder->flows[*slot - 1] != flow) {
 		encoder->values[FIELD_FLOW][encoder->counts[SCOPE_FLOW]++] = flow;
 		encoder->flows[encoder->nflows] = flow;
+		encoder->ids[encoder->nflows] = 0;
 		*slot = ++encoder->nflows;
 	}
 	return *slot - 1;
@@ -60,19 +62,25 @@ static uint32_t encoder_flow(struct encoder *encoder, uint64_t flow)
 static void encoder_add_packet(struct encoder *encoder, const struct vnt_event *event)
 {
 	int64_t headers = (int64_t)event->length - event->payload;
+	uint32_t flow = encoder_flow(encoder, event->flow);
 	size_t n = encoder->counts[SCOPE_PACKET]++;
 
-	encoder->values[FIELD_FLOW_INDEX][n] = encoder_flow(encoder, event->flow);
+	encoder->values[FIELD_FLOW_INDEX][n] = flow;
 	encoder->values[FIELD_KEY][n] = event->key;
 	encoder->values[FIELD_LENGTH][n] = event->length;
 	encoder->values[FIELD_HEADERS][n] = headers;
 	encoder->values[FIELD_FLAGS][n] = event->flags;
+	encoder->values[FIELD_SEGMENT][n] = event->segment;
+	encoder->values[FIELD_ID][n] = (int16_t)(event->id - encoder->ids[flow]);
+	encoder->ids[flow] = event->id;
 	encoder->packets[encoder->npackets++] = (struct packet){
 		.flow = event->flow,
 		.key = event->key,
 		.length = event->length,
 		.payload = event->payload,
 		.flags = event->flags,
+		.segment = event->segment,
+		.id = event->id,
 	};
 }
 
@@ -80,7 +88,8 @@ static bool packet_is(const struct packet *packet, const struct vnt_event *event
 {
 	return packet->key == event->key && packet->flow == event->flow &&
 	       packet->length == event->length && packet->payload == event->payload &&
-	       packet->flags == event->flags;
+	       packet->flags == event->flags && packet->segment == event->segment &&
+	       packet->id == event->id;
 }
 
 /* The value of FIELD_PACKET. */
@@ -153,19 +162,31 @@ static uint8_t *put_values(enum field_encoding encoding, uint8_t *at, uint64_t *
 	return at;
 }
 
-/* The first chunk in which there is a tunnel, behind `before` events without. */
-static void encoder_meet_tunnels(struct encoder *encoder, size_t before)
+/* Begins the column if it is not 0 for all of this chunk, behind `before` values that are. */
+static void encoder_meet(struct encoder *encoder, enum field_id id, size_t before)
 {
-	const uint64_t *values = encoder->values[FIELD_OUTER];
+	size_t bytes = fields[id].encoding == ENCODING_FIXED64 ? before * sizeof(uint64_t) : before;
+	const uint64_t *values = encoder->values[id];
 	uint64_t all = 0;
 
-	for (size_t i = 0; i < encoder->counts[SCOPE_EVENT]; i++)
+	for (size_t i = 0; i < encoder->counts[fields[id].scope]; i++)
 		all |= values[i];
 	if (!all)
 		return;
-	encoder->used[FIELD_OUTER] = true;
-	encoder->ends[FIELD_OUTER] += before * sizeof(*values);
-	memset(encoder->columns[FIELD_OUTER], 0, before * sizeof(*values));
+	encoder->used[id] = true;
+	encoder->ends[id] += bytes;
+	memset(encoder->columns[id], 0, bytes);
+}
+
+static void encoder_put(struct encoder *encoder, enum field_id id, size_t before)
+{
+	const struct field *field = &fields[id];
+
+	if (!encoder->used[id])
+		encoder_meet(encoder, id, before);
+	if (encoder->used[id])
+		encoder->ends[id] = put_values(field->encoding, encoder->ends[id],
+					       encoder->values[id], encoder->counts[field->scope]);
 }
 
 static uint32_t encoder_columns(const struct encoder *encoder)
@@ -223,14 +244,11 @@ size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size
 	}
 
 	for (size_t i = 0; i < count; i += CHUNK) {
+		const size_t before[SCOPES] = {encoder->nflows, encoder->npackets, i};
+
 		encoder_split(encoder, &events[i], count - i < CHUNK ? count - i : CHUNK, time_ns);
-		if (!encoder->used[FIELD_OUTER])
-			encoder_meet_tunnels(encoder, i);
 		for (int id = 0; id < FIELDS; id++)
-			if (encoder->used[id])
-				encoder->ends[id] = put_values(
-					fields[id].encoding, encoder->ends[id], encoder->values[id],
-					encoder->counts[fields[id].scope]);
+			encoder_put(encoder, id, before[fields[id].scope]);
 		time_ns = events[i + encoder->counts[SCOPE_EVENT] - 1].time_ns;
 	}
 	return encoder_join(encoder, out);

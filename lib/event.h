@@ -23,17 +23,20 @@ struct vnt_event {
 	__u64 key;     /* names the packet within its flow */
 	__u32 length;  /* bytes of the packet from its network header on */
 	__u32 payload; /* bytes after the transport header; 0 where there is none */
+	__u64 outer;   /* hash of the tunnel that the packet was in; 0 if in none */
 	__u16 probe;
 	__u16 cpu;
-	__u16 flags; /* VNT_PACKET_* */
+	__u16 flags;   /* VNT_PACKET_* */
+	__u16 segment; /* payload of each packet of a super-packet (GSO, GRO); 0 if it is none */
+	__u16 id;      /* IPv4: identification; of a super-packet that of its first packet */
 	__u16 pad;
-	__u64 outer; /* hash of the tunnel that the packet was in; 0 if in none */
+	__u32 slot; /* of what a ring holds it in (ring.h) */
 };
-_Static_assert(sizeof(struct vnt_event) == 48, "struct vnt_event is an ABI");
+_Static_assert(sizeof(struct vnt_event) == 56, "struct vnt_event is an ABI");
 
 enum vnt_packet_flags {
 	VNT_PACKET_TCP_DATA = 1 << 0, /* key is a byte range: sequence number, TSval, IP ID */
-	VNT_PACKET_FRAGMENT = 1 << 1, /* IP fragment; its flow has no ports */
+	VNT_PACKET_FRAGMENT = 1 << 1, /* IP fragment; its flow has no ports, but for the first */
 	VNT_PACKET_SHORT = 1 << 2,    /* not all bytes the key is made of were in reach */
 	VNT_PACKET_STAMPED = 1 << 3,  /* key is made of a stamp (stamp.h) */
 };

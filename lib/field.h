@@ -36,7 +36,9 @@ enum field_id {
 	FIELD_PACKET = 7, /* 0: the next new packet; n: the n-th newest of those seen so far */
 	FIELD_PROBE = 8,  /* index into the probes of the header */
 	FIELD_CPU = 9,
-	FIELD_OUTER = 10, /* hash of the tunnel that the packet was in, or 0 */
+	FIELD_OUTER = 10,   /* hash of the tunnel that the packet was in, or 0 */
+	FIELD_SEGMENT = 11, /* payload of each packet of a super-packet, or 0 */
+	FIELD_ID = 12,      /* IP ID, minus that of the flow's packet before; 16 bits, signed */
 	FIELDS
 };
 
@@ -49,7 +51,7 @@ struct field {
 	uint16_t scope;
 	uint16_t encoding;
 	uint16_t bits;     /* width of the largest value */
-	uint16_t optional; /* not there if it is 0 for all; of the events only; not on disk */
+	uint16_t optional; /* not there if it is 0 for all; not on disk */
 };
 
 extern const struct field fields[FIELDS]; /* fields[i].id == i */

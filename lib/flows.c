@@ -52,7 +52,7 @@ void flows_weigh(struct flows *flows, uint32_t index, const struct weight *weigh
 
 	flow->unseen_packets += weight->packets - 1;
 	flow->unseen_bytes += (weight->packets - 1) * length;
-	if (flow->units > 0 && flow->unit == weight->unit)
+	if (!(weight->units > 0) || (flow->units > 0 && flow->unit == weight->unit))
 		return;
 	if (!(flow->units > 0)) {
 		flow->units = (double)(flow->packets - 1); /* before anything was left out */
@@ -81,6 +81,7 @@ static void flows_settle(struct flows *flows, struct variant *added)
 		if (paths_contains(paths, added->path, other->path)) {
 			other->full = false;
 			tracks_release(&other->tracks);
+			reorder_release(&other->reorder);
 		}
 	}
 }
@@ -165,7 +166,8 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 	int err;
 
 	if (watch_same(&before, watch)) {
-		variant->watch.count++;
+		variant->watch.count += watch->count;
+		variant->watch.bytes += watch->bytes;
 		return 0;
 	}
 	for (size_t i = variant->nwatches; i-- > 0;) {
@@ -176,7 +178,8 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 		if (!watch_same(other, watch))
 			continue;
 		variant->watch = *other;
-		variant->watch.count++;
+		variant->watch.count += watch->count;
+		variant->watch.bytes += watch->bytes;
 		*other = before;
 		return 0;
 	}
@@ -195,7 +198,11 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 static int variant_watch_all(struct variant *variant, const struct judged *judged,
 			     const struct epochs *epochs, uint32_t until, bool copy)
 {
-	struct watch watch = {.until = until, .blind = judged->blind, .copy = copy, .count = 1};
+	struct watch watch = {.until = until,
+			      .blind = judged->blind,
+			      .copy = copy,
+			      .count = 1,
+			      .bytes = judged->length};
 	const struct sighting *seen = judged->seen;
 	uint32_t last = epochs_until(epochs, seen[judged->n - 1].time_ns);
 	int err = 0;
@@ -214,18 +221,27 @@ static int variant_watch_all(struct variant *variant, const struct judged *judge
 	return err;
 }
 
+static int variant_time(struct variant *variant, const struct sighting *seen, size_t n)
+{
+	int err = tracks_add(&variant->tracks, seen);
+
+	return err ? err : reorder_add(&variant->reorder, seen[0].time_ns, seen[n - 1].time_ns);
+}
+
 static int variant_journey(struct variant *variant, const struct judged *judged,
 			   const struct epochs *epochs, uint32_t until, bool copy)
 {
 	int err = 0;
 
 	if (variant->full && judged->n > 1)
-		err = tracks_add(&variant->tracks, judged->seen);
+		err = variant_time(variant, judged->seen, judged->n);
 	if (!err)
 		err = variant_watch_all(variant, judged, epochs, until, copy);
-	if (!err)
-		variant->count++;
-	return err;
+	if (err)
+		return err;
+	variant->count++;
+	variant->bytes += judged->length;
+	return 0;
 }
 
 static int flows_count_branched(struct flows *flows, uint32_t flow, uint32_t path, uint32_t blind)
@@ -274,7 +290,8 @@ static int flows_copies(struct flows *flows, uint32_t flow, const struct fork *f
 		const uint32_t *positions = flows->forks->positions + leaves[i].begin;
 		struct judged copy = {.seen = flows->copy,
 				      .n = flows->paths.paths[leaves[i].path].length,
-				      .blind = judged->blind};
+				      .blind = judged->blind,
+				      .length = judged->length};
 
 		for (size_t k = 0; k < copy.n; k++)
 			flows->copy[k] = judged->seen[positions[k]];
@@ -385,6 +402,7 @@ void flows_release(struct flows *flows)
 {
 	for (size_t i = 0; i < flows->nvariants; i++) {
 		tracks_release(&flows->variants[i].tracks);
+		reorder_release(&flows->variants[i].reorder);
 		free(flows->variants[i].watches);
 	}
 	free(flows->flows);

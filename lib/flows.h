@@ -16,6 +16,7 @@
 #include "map.h"
 #include "paths.h"
 #include "rates.h"
+#include "reorder.h"
 
 #define NO_VARIANT MAP_NONE
 
@@ -29,16 +30,19 @@ struct watch {
 	uint32_t blind;
 	bool copy; /* packets that branched: the copies that went this way */
 	uint64_t count;
+	uint64_t bytes;
 };
 
 struct variant {
 	uint32_t path;
 	uint32_t next; /* of the same flow, older; or NO_VARIANT */
-	uint64_t count;
 	bool full;
-	struct tracks tracks;  /* empty unless full and of two probes or more */
-	struct watch watch;    /* of the packet before */
-	struct watch *watches; /* the others */
+	uint64_t count;
+	uint64_t bytes;
+	struct watch watch;     /* of the packet before */
+	struct tracks tracks;   /* empty unless full and of two probes or more */
+	struct reorder reorder; /* too */
+	struct watch *watches;  /* those of other packets */
 	size_t nwatches;
 	size_t watches_room;
 };

@@ -117,6 +117,7 @@ static void print_paths(struct json *json, const struct report *report)
 			json_string(json, NULL, report->probes[path->probes[k]].name);
 		json_array_end(json);
 		json_uint(json, "packets", path->packets);
+		json_uint(json, "reordered", path->reordered);
 		print_latency(json, "end_to_end", &path->end_to_end);
 		json_array_begin(json, "hops");
 		for (size_t k = 0; k + 1 < path->nprobes; k++)
@@ -139,6 +140,9 @@ static void print_losses(struct json *json, const struct report *report)
 		json_uint(json, "sent", row->sent);
 		json_uint(json, "received", row->received);
 		json_uint(json, "lost", row->lost);
+		json_uint(json, "sent_bytes", row->sent_bytes);
+		json_uint(json, "received_bytes", row->received_bytes);
+		json_uint(json, "lost_bytes", row->lost_bytes);
 		json_double(json, "ratio", row->ratio);
 		json_double(json, "ratio_min", row->ratio_min);
 		json_double(json, "ratio_max", row->ratio_max);

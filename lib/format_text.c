@@ -81,8 +81,11 @@ static int print_chain(const struct report *report, const struct path_report *pa
 {
 	struct grid grid;
 
-	fprintf(out, "\npath %zu: %" PRIu64 " packet%s\n  ", number, path->packets,
+	fprintf(out, "\npath %zu: %" PRIu64 " packet%s", number, path->packets,
 		plural(path->packets));
+	if (path->reordered)
+		fprintf(out, ", %" PRIu64 " reordered", path->reordered);
+	fputs("\n  ", out);
 	grid_begin(&grid, "l");
 	for (size_t i = 0; i < path->nprobes; i++)
 		grid_format(&grid, "%s%s", i ? "-> " : "", report->probes[path->probes[i]].name);
@@ -163,8 +166,8 @@ static int print_paths(const struct report *report, FILE *out)
 
 static int print_losses(const struct report *report, FILE *out)
 {
-	static const char *const head[] = {"from", "",      "to",      "sent", "received",
-					   "lost", "ratio", "between", NULL};
+	static const char *const head[] = {"from", "",      "to",    "sent",    "received",
+					   "lost", "bytes", "ratio", "between", NULL};
 	size_t shown = at_most(report->nlosses, LOSSES_SHOWN);
 	char text[UNITS_MAX];
 	struct grid grid;
@@ -173,7 +176,7 @@ static int print_losses(const struct report *report, FILE *out)
 	if (!report->nlosses)
 		return 0;
 	fputs("\nloss\n", out);
-	grid_begin(&grid, "lllrrrrl");
+	grid_begin(&grid, "lllrrrrrl");
 	grid_cells(&grid, head);
 	for (size_t i = 0; i < shown; i++) {
 		const struct loss_report *row = &report->losses[i];
@@ -184,6 +187,7 @@ static int print_losses(const struct report *report, FILE *out)
 		grid_format(&grid, "%" PRIu64, row->sent);
 		grid_format(&grid, "%" PRIu64, row->received);
 		grid_format(&grid, "%" PRIu64, row->lost);
+		grid_cell(&grid, units_bytes(text, row->lost_bytes));
 		grid_cell(&grid, units_percent(text, row->ratio));
 		if (row->ratio_min < row->ratio_max)
 			grid_format(&grid, "%.2f..%.2f %%", row->ratio_min * 100,

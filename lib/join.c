@@ -136,6 +136,10 @@ static struct journey *join_find(struct join *join, const struct vnt_event *even
 	journey->flow = event->flow;
 	journey->key = event->key;
 	journey->length = event->length;
+	journey->payload = event->payload;
+	journey->flags = event->flags;
+	journey->id = event->id;
+	journey->undecided = false;
 	journey->count = 0;
 	return journey;
 }
@@ -159,8 +163,10 @@ static int journey_see(struct journey *journey, const struct vnt_event *event, u
 	}
 	sightings[count].time_ns = time_ns;
 	sightings[count].probe = event->probe;
-	sightings[count].cpu = event->cpu;
-	sightings[count].data = event->flags & VNT_PACKET_TCP_DATA ? event->payload : 0;
+	sightings[count].segment = event->segment;
+	sightings[count].data = 0;
+	if (event->flags & VNT_PACKET_TCP_DATA || event->segment)
+		sightings[count].data = event->payload;
 	journey->count++;
 	return 0;
 }

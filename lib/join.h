@@ -9,6 +9,7 @@
 #ifndef VNT_JOIN_H
 #define VNT_JOIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,15 +20,19 @@
 struct sighting {
 	uint64_t time_ns;
 	uint16_t probe;
-	uint16_t cpu;
-	uint32_t data; /* bytes of TCP data, 0 in any other packet */
+	uint16_t segment; /* as in struct vnt_event */
+	uint32_t data;    /* payload of TCP data and of super-packets, 0 in any other packet */
 };
 
 struct journey {
 	uint64_t flow;
 	uint64_t key;
-	uint32_t length; /* as its first event has it */
-	uint32_t count;  /* sightings; use journey_sightings() */
+	uint32_t length; /* this and the next three: as its first event has it */
+	uint32_t payload;
+	uint16_t flags;
+	uint16_t id;
+	bool undecided; /* the ID does not say whether it is part of another one (segments.h) */
+	uint32_t count; /* sightings; use journey_sightings() */
 	union {
 		struct sighting few[JOURNEY_INLINE];
 		struct sighting *many;

@@ -63,36 +63,41 @@ static const struct variant *flow_owner(const struct flows *flows, const struct 
 	return owner;
 }
 
-static uint64_t watch_count(const struct watch *watch, const struct stats *stats, uint32_t sighting,
-			    uint16_t probe)
+static void watch_add(const struct watch *watch, const struct stats *stats, uint32_t sighting,
+		      uint16_t probe, struct amount *amount)
 {
 	if (sighting < watch->begin || sighting >= watch->end ||
-	    rates_blind(stats->rates, watch->blind, probe))
-		return 0;
-	return epochs_observed(stats->epochs, probe, watch->from, watch->until) ? watch->count : 0;
+	    rates_blind(stats->rates, watch->blind, probe) ||
+	    !epochs_observed(stats->epochs, probe, watch->from, watch->until))
+		return;
+	amount->packets += watch->count;
+	amount->bytes += watch->bytes;
 }
 
 /* Packets of the variant that the probe would have seen at the time of that sighting or later. */
-static uint64_t variant_watched(const struct variant *variant, const struct stats *stats,
-				uint32_t sighting, uint16_t probe)
+static struct amount variant_watched(const struct variant *variant, const struct stats *stats,
+				     uint32_t sighting, uint16_t probe)
 {
-	uint64_t count = watch_count(&variant->watch, stats, sighting, probe);
+	struct amount amount = {0};
 
+	watch_add(&variant->watch, stats, sighting, probe, &amount);
 	for (size_t i = 0; i < variant->nwatches; i++)
-		count += watch_count(&variant->watches[i], stats, sighting, probe);
-	return count;
+		watch_add(&variant->watches[i], stats, sighting, probe, &amount);
+	return amount;
 }
 
 /* What became of the variant's packets between the `from`th and the `to`th probe of its path. */
 static struct passage loss_passage(const struct loss *loss, const struct variant *variant,
 				   size_t from, size_t to)
 {
+	const struct amount all = {variant->count, variant->bytes};
+
 	if (loss->sightings[from] == NOT_SEEN)
 		return (struct passage){0};
 	if (loss->sightings[to] != NOT_SEEN)
-		return (struct passage){.sent = variant->count, .received = variant->count};
-	return (struct passage){
-		variant_watched(variant, loss->stats, loss->sightings[from], loss->probes[to]), 0};
+		return (struct passage){.sent = all, .received = all};
+	return (struct passage){.sent = variant_watched(variant, loss->stats, loss->sightings[from],
+							loss->probes[to])};
 }
 
 /* Was a packet of the variant at hand seen at all probes of the whole, but those that were blind to it? */
@@ -177,13 +182,15 @@ static void loss_variant(struct loss *loss, const struct variant *owner,
 		struct loss_report *row = &loss->rows[map_find(&loss->by_pair, key)];
 
 		passage = loss_passage(loss, variant, i - 1, i);
-		row->sent += passage.sent;
-		row->received += passage.received;
+		row->sent += passage.sent.packets;
+		row->sent_bytes += passage.sent.bytes;
+		row->received += passage.received.packets;
+		row->received_bytes += passage.received.bytes;
 	}
 	if (length > 1) {
 		passage = loss_passage(loss, variant, 0, length - 1);
-		ends->sent += passage.sent;
-		ends->received += passage.received;
+		ends->sent.packets += passage.sent.packets;
+		ends->received.packets += passage.received.packets;
 		if (ends->missed_to < probe_missed(loss->stats, loss->probes[length - 1]))
 			ends->missed_to = probe_missed(loss->stats, loss->probes[length - 1]);
 	}
@@ -192,7 +199,7 @@ static void loss_variant(struct loss *loss, const struct variant *owner,
 /* Of packets that were not seen, how many were lost for sure: a gap of the tracer explains the others. */
 static uint64_t passage_lost(const struct passage *passage)
 {
-	uint64_t unseen = passage->sent - passage->received;
+	uint64_t unseen = passage->sent.packets - passage->received.packets;
 
 	return (double)unseen > passage->missed_to ? unseen - (uint64_t)passage->missed_to : 0;
 }
@@ -209,17 +216,21 @@ double loss_flow(struct loss *loss, const struct flow *flow)
 	}
 	for (uint32_t i = flow->branched; i != MAP_NONE; i = flows->branched[i].next)
 		loss_branched(loss, flow, &flows->branched[i]);
-	return ends.sent ? (double)passage_lost(&ends) / (double)ends.sent : 0;
+	return ends.sent.packets ? (double)passage_lost(&ends) / (double)ends.sent.packets : 0;
 }
 
 static void loss_ratios(struct loss_report *row, double missed_from, double missed_to)
 {
-	const struct passage passage = {row->sent, row->received, missed_to};
+	const struct passage passage = {
+		{row->sent, row->sent_bytes}, {row->received, row->received_bytes}, missed_to};
 	double sent = row->sent, unseen = row->sent - row->received;
 
 	row->lost = passage_lost(&passage);
 	if (!row->sent)
 		return;
+	row->lost_bytes = row->sent_bytes - row->received_bytes;
+	if ((double)row->lost < unseen) /* of those that the tracer may have missed */
+		row->lost_bytes = (double)row->lost_bytes * (double)row->lost / unseen;
 	row->ratio = (double)row->lost / sent;
 	row->ratio_min = (double)row->lost / (sent + missed_from);
 	row->ratio_max = (unseen + missed_from) / (sent + missed_from);

@@ -11,9 +11,14 @@
 #include "report.h"
 #include "stats_private.h"
 
+struct amount {
+	uint64_t packets;
+	uint64_t bytes;
+};
+
 struct passage {
-	uint64_t sent;
-	uint64_t received;
+	struct amount sent;
+	struct amount received;
 	double missed_to; /* events that the tracer itself may have missed at the end */
 };
 

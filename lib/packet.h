@@ -7,12 +7,17 @@
  * as in trajectory sampling, Duffield and Grossglauser 2001, and RFC 5475, 6.2): never TTL, TOS or
  * checksums, which hops and offloads rewrite.
  *
- *   flow  hash of protocol, addresses and ports (fragments: no ports)
+ *   flow  hash of protocol, addresses and ports (fragments but the first: no ports)
  *   key   TCP with payload: IP ID << 48 | (TSval & 0xffff) << 32 | sequence number;
  *                         stamped: stamp << 32 | sequence number
  *         TCP without:      digest of IP ID, sequence, acknowledgement, flags, window, options
  *         UDP, UDP-Lite:    digest of IP ID, length and the first payload bytes
  *         anything else:    digest of IP ID and the first bytes, without ICMP's and SCTP's checksum
+ *         later fragments:  digest of IP ID, offset, length and the first bytes
+ *
+ * One packet that is several elsewhere has the ID of the first of them: of a super-packet (GSO, GRO),
+ * that of its first segment; of a datagram, that of its first fragment. So no length is part of the
+ * ID but UDP's own, which fragments leave as it is.
  *
  * A stamp (stamp.h) goes into the digest. Whether a datagram may have one is known from its length
  * fields alone, so all probes agree on that, but the stamp itself may lie where a probe cannot look: such
@@ -53,12 +58,12 @@ struct vnt_packet {
 	__u32 payload; /* bytes above the TCP or UDP header, else 0 */
 	__u32 ports;   /* source << 16 | destination */
 	__u16 flags;   /* VNT_PACKET_* */
+	__u16 id;      /* IPv4: identification */
 	__u8 proto;
-	__u8 pad;
+	__u8 pad[3];
 	/* Byte from the network header on where a UDP stamp may be, or 0. The ID is complete once
 	 * vnt_packet_stamp() has seen the VNT_STAMP_BYTES there. */
 	__u32 stamp_at;
-	__u32 pad_end;
 };
 
 #define VNT_IPV4_WORDS     5 /* of the header without options */
@@ -135,15 +140,17 @@ struct vnt_digest {
 
 /* Where the network header ends and what it says about the rest. */
 struct vnt_transport {
-	__u32 at;  /* word where the transport header starts */
-	__u32 end; /* byte where the IP packet ends */
-	__u64 id;  /* what tells packets of one flow apart: IP ID, fragment offset */
+	__u32 at;      /* word where the transport header starts */
+	__u32 end;     /* byte where the IP packet ends */
+	__u64 id;      /* what tells packets of one flow apart: IP ID, fragment offset */
+	__u32 segment; /* payload of each packet of a super-packet, or 0 */
+	__u32 later;   /* a fragment that does not begin with the transport header */
 };
 
 /* What goes into the hash before the bytes do: the ID and the length often count up together. */
-static __always_inline __u64 vnt_digest_seed(__u64 id, __u32 rest)
+static __always_inline __u64 vnt_digest_seed(__u64 id, __u32 length)
 {
-	return vnt_mix(VNT_SEED, id << 16 ^ rest);
+	return vnt_mix(VNT_SEED, id << 16 ^ length);
 }
 
 /* At most VNT_DIGEST_MAX bytes; what is out of reach counts as absent and sets VNT_PACKET_SHORT. */
@@ -212,8 +219,9 @@ static __always_inline void vnt_parse_tcp(const struct vnt_view *view, struct vn
 }
 
 /*
- * Without the stamp behind it: so the digest is the same before and after stamping. Other options of
- * the same length are left out of it too.
+ * By the length of the header, which the first fragment has of the whole, and without the stamp behind it:
+ * so the digest is the same before and after stamping. Other options of the same length are left out of
+ * it too.
  */
 static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vnt_packet *packet,
 					  const struct vnt_transport *transport,
@@ -222,14 +230,20 @@ static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vn
 	__u32 at = transport->at, rest = transport->end - at * 4;
 	__u32 length = vnt_word(view, at + 1) >> 16;
 
-	if (packet->proto == VNT_PROTO_UDP && length >= 8 && length + VNT_STAMP_TRAILER == rest) {
+	if (packet->proto == VNT_PROTO_UDP && length >= 8 && length + VNT_STAMP_TRAILER == rest &&
+	    !(packet->flags & VNT_PACKET_FRAGMENT)) {
 		packet->stamp_at = at * 4 + length + vnt_stamp_offset(length);
-		digest->seed = vnt_digest_seed(transport->id, length);
 		rest = length;
 	}
 	packet->payload = rest - 8;
 	digest->first = at + 2;
 	digest->bytes = rest - 8;
+	if (transport->segment && transport->segment + 8 < length) {
+		length = transport->segment + 8;
+		if (digest->bytes > transport->segment)
+			digest->bytes = transport->segment;
+	}
+	digest->seed = vnt_digest_seed(transport->id, length);
 }
 
 /* `option` is what lies at packet->stamp_at: if it is a stamp, the key becomes the stamped packet's. */
@@ -255,22 +269,24 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 	__u32 proto = packet->proto, at = transport->at, word;
 	__u32 rest = transport->end > at * 4 ? transport->end - at * 4 : 0;
 
-	digest->seed = vnt_digest_seed(transport->id, rest);
 	digest->first = at;
 	digest->bytes = rest;
-	if (packet->flags & VNT_PACKET_FRAGMENT)
-		return;
-	if (rest < 8 || !vnt_reaches(view, at + 2)) {
-		packet->flags |= VNT_PACKET_SHORT;
+	if (transport->later || rest < 8 || !vnt_reaches(view, at + 2)) {
+		digest->seed = vnt_digest_seed(transport->id, rest);
+		if (!transport->later)
+			packet->flags |= VNT_PACKET_SHORT;
 		return;
 	}
 	word = vnt_word(view, at);
 	if (vnt_has_ports(proto))
 		packet->ports = word;
+	if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
+		vnt_parse_udp(view, packet, transport, digest);
+		return;
+	}
+	digest->seed = vnt_digest_seed(transport->id, 0);
 	if (proto == VNT_PROTO_TCP && rest >= 20 && vnt_reaches(view, at + 5)) {
 		vnt_parse_tcp(view, packet, transport, digest);
-	} else if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
-		vnt_parse_udp(view, packet, transport, digest);
 	} else {
 		/* Word 0 of ICMP ends with its checksum; word 2 of SCTP is one, and word 2 of an
 		 * inner IPv4 header is TTL and checksum. */
@@ -291,10 +307,12 @@ static __always_inline void vnt_parse_ipv4(const struct vnt_view *view, struct v
 	packet->proto = vnt_word(view, 2) >> 16;
 	packet->flow = (__u64)vnt_word(view, 3) << 32 | vnt_word(view, 4);
 	transport->at = word >> 24 & 0xf;
-	transport->id = fragment >> 16;
+	transport->id = packet->id = fragment >> 16;
 	if (fragment & 0x3fff) { /* offset or more fragments */
 		packet->flags |= VNT_PACKET_FRAGMENT;
-		transport->id = transport->id << 16 | (fragment & 0x3fff);
+		transport->later = fragment & 0x1fff;
+		if (transport->later)
+			transport->id = transport->id << 16 | (fragment & 0x3fff);
 	}
 }
 
@@ -340,9 +358,12 @@ static __always_inline void vnt_parse_ipv6(const struct vnt_view *view, struct v
 			at += vnt_extension_words(proto, word);
 			continue;
 		}
-		transport->id = (__u64)vnt_word(view, at + 1) << 16 | (word & 0xfff9);
 		if (word & 0xfff9) /* an atomic fragment (RFC 6946) is none */
 			packet->flags |= VNT_PACKET_FRAGMENT;
+		if (word & 0xfff8) {
+			transport->id = (__u64)vnt_word(view, at + 1) << 16 | (word & 0xfff9);
+			transport->later = 1;
+		}
 		at += 2;
 	}
 	transport->at = at;
@@ -382,11 +403,15 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 			       (__u64)packet->ports << 32 | packet->proto);
 }
 
-/* Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. */
-static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct vnt_packet *packet)
+/*
+ * Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. `segment`
+ * as in struct vnt_event.
+ */
+static __always_inline void vnt_packet_parse(const struct vnt_view *view, __u32 segment,
+					     struct vnt_packet *packet)
 {
 	int ipv4 = view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS);
-	struct vnt_transport transport;
+	struct vnt_transport transport = {.segment = segment};
 
 	__builtin_memset(packet, 0, sizeof(*packet));
 	if (__builtin_expect(ipv4 && vnt_word(view, 0) >> 24 == 0x45, 1)) {

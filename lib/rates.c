@@ -203,21 +203,30 @@ static uint64_t packet_unit(const struct journey *journey, uint32_t data)
 			 vnt_sample_level(flow, key, 1, VNT_PACKET_TCP_DATA));
 }
 
-/* Horvitz-Thompson: samples are nested, so it is in the trace because of where it was likeliest. */
+/*
+ * Horvitz-Thompson: samples are nested, so it is in the trace because of where it was likeliest. A part of
+ * a super-packet that is there because of another part only counts nothing.
+ */
 void rates_weigh(const struct rates *rates, const struct journey *journey,
 		 const struct sighting *seen, size_t n, struct weight *weight)
 {
 	double likeliest = 0, unit = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		double p = ((double)rates_threshold(rates, &seen[i]) + 1) /
-			   ((double)VNT_SAMPLE_ALL + 1);
+		uint32_t threshold = rates_threshold(rates, &seen[i]);
+		double p = ((double)threshold + 1) / ((double)VNT_SAMPLE_ALL + 1);
 		double packet = packet_probability(p, journey->key, seen[i].data);
 
+		if (seen[i].segment && vnt_sample_level(journey->flow, journey->key, seen[i].data,
+							journey->flags) > threshold)
+			continue;
 		unit = p > unit ? p : unit;
 		likeliest = packet > likeliest ? packet : likeliest;
 	}
-	*weight = (struct weight){1 / likeliest, 1 / unit, packet_unit(journey, seen[0].data)};
+	*weight = (struct weight){0};
+	if (likeliest > 0)
+		*weight = (struct weight){1 / likeliest, 1 / unit,
+					  packet_unit(journey, seen[0].data)};
 }
 
 static uint32_t rates_set(const struct rates *rates, uint32_t level)
@@ -245,7 +254,7 @@ void rates_judge(struct rates *rates, const struct journey *journey, const struc
 	uint32_t level = vnt_sample_level(journey->flow, journey->key, 1,
 					  seen[0].data ? VNT_PACKET_TCP_DATA : 0);
 
-	*judged = (struct judged){seen, n, rates_set(rates, level)};
+	*judged = (struct judged){seen, n, rates_set(rates, level), journey->length};
 	if (judged->blind == NOT_BLIND)
 		return;
 	judged->seen = rates->kept;

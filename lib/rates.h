@@ -21,11 +21,12 @@ struct judged {
 	const struct sighting *seen;
 	size_t n;
 	uint32_t blind; /* set of the probes where it is not known */
+	uint32_t length;
 };
 
 /* What a packet in the trace stands for. */
 struct weight {
-	double packets; /* 1 where everything was kept */
+	double packets; /* 1 where everything was kept; 0 of one that others stand for */
 	double units;
 	uint64_t unit; /* what was sampled: the packet, or a window of sequence space of TCP data */
 };

@@ -56,6 +56,7 @@ struct path_report {
 	uint16_t *probes;
 	size_t nprobes;
 	uint64_t packets;
+	uint64_t reordered; /* RFC 4737, 3: of each flow, from the first probe to the last */
 	struct latency end_to_end;
 	struct hop_report *hops; /* nprobes - 1; their means add up to end_to_end.mean_ns */
 };
@@ -66,6 +67,9 @@ struct loss_report {
 	uint64_t sent;
 	uint64_t received;
 	uint64_t lost;
+	uint64_t sent_bytes;
+	uint64_t received_bytes;
+	uint64_t lost_bytes;
 	double ratio;
 	double ratio_min;
 	double ratio_max;

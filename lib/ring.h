@@ -46,7 +46,7 @@ struct vnt_ring {
 _Static_assert(sizeof(struct vnt_ring) == 256, "head and tail never share a cache line");
 
 enum vnt_slot_kind {
-	VNT_SLOT_EVENT,
+	VNT_SLOT_EVENT, /* 0, so that event.slot of one without more to it is 0 */
 	VNT_SLOT_FLOW,
 	VNT_SLOT_TUNNEL,
 	VNT_SLOT_NOTHING, /* was reserved for an event that is none; what it would be is counted */
@@ -57,22 +57,24 @@ enum vnt_slot_kind {
 struct vnt_slot {
 	__u64 sequence; /* of the first slot of a record: position + 1 once published */
 	union {
+		struct vnt_event event;
 		struct {
-			__u32 kind;   /* VNT_SLOT_* */
-			__u32 follow; /* slots of this record after the first */
-			union {
-				struct vnt_event event;
-				struct {
-					__u64 flow_hash;
-					struct vnt_flow flow;
-				};
-				struct vnt_tunnel tunnel;
-			};
+			__u64 flow_hash;
+			struct vnt_flow flow;
+		};
+		struct vnt_tunnel tunnel;
+		struct {
+			__u8 data[VNT_SLOT_BYTES - 4];
+			__u16 kind;   /* VNT_SLOT_* */
+			__u16 follow; /* slots of this record after the first */
 		};
 		__u8 bytes[VNT_SLOT_BYTES]; /* a slot that follows */
 	};
 };
 _Static_assert(sizeof(struct vnt_slot) == 64, "a slot is a cache line");
+_Static_assert(__builtin_offsetof(struct vnt_slot, kind) ==
+		       __builtin_offsetof(struct vnt_slot, event.slot),
+	       "an event and what its slot says of it do not touch");
 
 #ifdef __bpf__
 #define VNT_READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))

@@ -60,6 +60,8 @@ static int stats_event(struct stats *stats, const struct vnt_event *event)
 		return err;
 	if (event->outer)
 		err = tunnels_count(&stats->tunnels, event->probe, event->outer);
+	if (!err && event->segment)
+		err = segments_expect(stats->segments, event->flow);
 	if (err)
 		return err;
 	stats->cpus[probe->cpu_row].events++;
@@ -99,7 +101,7 @@ static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey
 static int stats_judge(struct stats *stats, uint32_t flow, const struct journey *journey,
 		       const struct sighting *seen, size_t n)
 {
-	struct judged judged = {seen, n, NOT_BLIND};
+	struct judged judged = {seen, n, NOT_BLIND, journey->length};
 	uint64_t watched_ns;
 
 	if (stats->sampling)
@@ -116,7 +118,7 @@ static int stats_packet(struct stats *stats, uint32_t flow, const struct journey
 			const struct sighting *seen, size_t n)
 {
 	uint64_t last_ns = seen[n - 1].time_ns;
-	bool twice = false;
+	bool twice = journey->undecided;
 
 	stats->observed++;
 	for (size_t i = 0; i < n; i++) {
@@ -140,12 +142,16 @@ static int stats_packet(struct stats *stats, uint32_t flow, const struct journey
 	return 0;
 }
 
-/* A packet first seen then may have come by anywhere before and after. */
+/* A packet first seen then may have come by anywhere before and after. Those of flows with super-packets
+ * come a horizon later than others. */
 static int stats_window(struct stats *stats, uint64_t time_ns)
 {
 	uint64_t horizon_ns = stats->horizon_ns;
+	uint64_t before_ns = segments_expected(stats->segments)
+				     ? add_saturated(horizon_ns, horizon_ns)
+				     : horizon_ns;
 
-	return rates_move(stats->rates, time_ns > horizon_ns ? time_ns - horizon_ns : 0,
+	return rates_move(stats->rates, time_ns > before_ns ? time_ns - before_ns : 0,
 			  add_saturated(time_ns, horizon_ns));
 }
 
@@ -239,6 +245,8 @@ static int stats_epochs(struct stats *stats, const struct batch *batch)
 			err = rates_add(stats->rates, &batch->epochs[i]);
 	}
 	stats->sampling = rates_sampling(stats->rates);
+	if (stats->sampling)
+		segments_sample(stats->segments);
 	return err;
 }
 
@@ -306,7 +314,9 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 	if (!err)
 		err = forks_open(&s->flows.forks, info);
 	if (!err)
-		err = join_open(&s->join, horizon_ns, stats_journey, s);
+		err = segments_open(&s->segments, horizon_ns, stats_journey, s);
+	if (!err)
+		err = join_open(&s->join, horizon_ns, segments_put, s->segments);
 out:
 	if (err)
 		stats_close(s);
@@ -320,6 +330,7 @@ void stats_close(struct stats *stats)
 	if (!stats)
 		return;
 	join_close(stats->join);
+	segments_close(stats->segments);
 	epochs_close(stats->epochs);
 	rates_close(stats->rates);
 	ledger_release(&stats->ledger);

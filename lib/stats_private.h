@@ -5,6 +5,7 @@
 
 #include "flows.h"
 #include "ledger.h"
+#include "segments.h"
 #include "stats.h"
 #include "tunnels.h"
 
@@ -49,6 +50,7 @@ struct stats {
 	struct ledger ledger;
 	struct tunnels tunnels;
 	struct join *join;
+	struct segments *segments;
 	struct epochs *epochs;
 	struct rates *rates;
 	bool sampling; /* rates_sampling() */

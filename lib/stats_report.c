@@ -8,6 +8,7 @@
 struct path_sum {
 	uint32_t path;
 	uint64_t packets;
+	uint64_t reordered;
 	struct tracks tracks;
 };
 
@@ -189,6 +190,7 @@ static int sums_add(struct path_sums *sums, struct variant *variant)
 	if (!sum)
 		return -ENOMEM;
 	sum->packets += variant->count;
+	sum->reordered += variant->reorder.reordered;
 	return sum->tracks.nhops ? tracks_merge(&sum->tracks, &variant->tracks) : 0;
 }
 
@@ -230,6 +232,7 @@ static int report_path(const struct stats *stats, const struct path_sum *sum,
 {
 	path->nprobes = stats->flows.paths.paths[sum->path].length;
 	path->packets = sum->packets;
+	path->reordered = sum->reordered;
 	path->probes = calloc(path->nprobes, sizeof(*path->probes));
 	path->hops = calloc(path->nprobes, sizeof(*path->hops));
 	if (!path->probes || !path->hops)
@@ -392,6 +395,8 @@ int stats_report(struct stats *stats, struct report *report)
 	};
 	int err = join_flush(stats->join);
 
+	if (!err)
+		err = segments_flush(stats->segments);
 	*report = (struct report){0};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
 		err = parts[i](stats, report);

@@ -72,9 +72,10 @@ means_add_up() {
 	[[ $(keys .probes) == \
 		"bytes domain events lost name packet_rate packets sampled_out throughput_bps" ]]
 	[[ $(keys .packets) == "ambiguous complete copies observed partial" ]]
-	[[ $(keys .paths) == "end_to_end hops packets probes" ]]
+	[[ $(keys .paths) == "end_to_end hops packets probes reordered" ]]
 	[[ $(keys '.paths[0].hops') == "cross_domain from latency share to" ]]
-	[[ $(keys .loss) == "from lost ratio ratio_max ratio_min reasons received sent to" ]]
+	[[ $(keys .loss) == "from lost lost_bytes ratio ratio_max ratio_min reasons received \
+received_bytes sent sent_bytes to" ]]
 	[[ $(keys .flows) == \
 		"bytes dport dst latency loss_ratio packets proto sport src throughput_bps" ]]
 	[[ $(keys .cpus) == "cpu domain events probe" ]]

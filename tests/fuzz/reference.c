@@ -246,26 +246,25 @@ static uint32_t say_stamp(struct reference *r, uint32_t at, uint32_t rest)
 	return length;
 }
 
-static void say_transport(struct reference *r, unsigned int proto, uint64_t id, bool fragment,
+static void say_transport(struct reference *r, unsigned int proto, uint64_t id, bool later,
 			  uint32_t at, uint32_t end)
 {
 	static const uint8_t none[4] = {0};
 	bool ports = proto == 6 || proto == 17 || proto == 132 || proto == 136;
 	uint32_t rest = end > at ? end - at : 0, reach = least(r->linear, VIEW);
+	bool bare = later || rest < 8 || at + 8 > reach, udp = proto == 17 || proto == 136;
 	const uint8_t *header = r->bytes + at;
 
-	if (fragment || rest < 8 || at + 8 > reach)
-		ports = false;
-	say(r, ports ? header : none, 4);
-	if (ports && proto == 17)
+	say(r, ports && !bare ? header : none, 4);
+	if (!bare && proto == 17 && !r->fragment)
 		rest = say_stamp(r, at, rest);
 	say_number(r, id);
-	say_number(r, rest);
-	if (fragment || rest < 8 || at + 8 > reach) {
+	say_number(r, bare ? rest : udp ? get16(header + 4) : 0);
+	if (bare) {
 		say_bytes(r, at, rest);
 	} else if (proto == 6 && rest >= 20 && at + 20 <= reach) {
 		say_tcp(r, id, at, end);
-	} else if (proto == 17 || proto == 136) {
+	} else if (udp) {
 		say_bytes(r, at + 8, rest - 8);
 	} else {
 		say(r, header, proto == 1 || proto == 58 ? 2 : 4);
@@ -278,14 +277,15 @@ static void say_ipv4(struct reference *r)
 {
 	uint32_t at = (r->bytes[0] & 0xf) * 4, end = get16(r->bytes + 2);
 	uint64_t id = get16(r->bytes + 4);
-	bool fragment = get16(r->bytes + 6) & 0x3fff;
+	bool later = get16(r->bytes + 6) & 0x1fff;
 
+	r->fragment = get16(r->bytes + 6) & 0x3fff;
 	say(r, r->bytes + 9, 1);
 	say(r, r->bytes + 12, 8);
-	if (fragment)
+	if (later)
 		id = id << 16 | (get16(r->bytes + 6) & 0x3fff);
 	if (at)
-		say_transport(r, r->bytes[9], id, fragment, at, end ? end : r->length);
+		say_transport(r, r->bytes[9], id, later, at, end ? end : r->length);
 	else
 		say_bytes(r, 0, 28);
 }
@@ -294,7 +294,7 @@ static void say_ipv6(struct reference *r)
 {
 	uint32_t at = 40, end = get16(r->bytes + 4) ? get16(r->bytes + 4) + 40 : r->length;
 	unsigned int proto = r->bytes[6];
-	bool fragment = false;
+	bool later = false;
 	uint64_t id = 0;
 
 	for (int i = 0; i < OPTIONS && is_extension(proto); i++) {
@@ -303,8 +303,12 @@ static void say_ipv6(struct reference *r)
 		if (at + 8 > least(r->linear, VIEW))
 			break;
 		if (proto == 44) {
-			id = (uint64_t)get32(header + 4) << 16 | (get16(header + 2) & 0xfff9);
-			fragment |= get16(header + 2) & 0xfff9;
+			r->fragment |= get16(header + 2) & 0xfff9;
+			if (get16(header + 2) & 0xfff8) {
+				id = (uint64_t)get32(header + 4) << 16 |
+				     (get16(header + 2) & 0xfff9);
+				later = true;
+			}
 			at += 8;
 		} else {
 			at += proto == 51 ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
@@ -313,7 +317,7 @@ static void say_ipv6(struct reference *r)
 	}
 	say(r, &(uint8_t){proto}, 1);
 	say(r, r->bytes + 8, 32);
-	say_transport(r, proto, id, fragment, at, end);
+	say_transport(r, proto, id, later, at, end);
 }
 
 void reference_parse(struct reference *reference, const uint8_t *bytes, uint32_t linear,

@@ -19,7 +19,8 @@ struct reference {
 	uint32_t length;
 	uint32_t ethertype;
 	unsigned int tunnels;
-	bool unread; /* has room for a stamp, out of reach */
+	bool unread;   /* has room for a stamp, out of reach */
+	bool fragment; /* the first one, or another */
 	/* All that tells it from others. */
 	uint8_t name[REFERENCE_MAX];
 	uint32_t size;

@@ -18,6 +18,7 @@ struct look {
 	bool unread;   /* there may be a stamp, out of reach: it is no event */
 	__u8 garbage;  /* what is behind the bytes in reach */
 	__u32 reach;   /* of a filter */
+	__u32 segment; /* of a super-packet */
 };
 
 /* As for a kernel with bpf_rdonly_cast(): only what somebody will look at. */
@@ -54,7 +55,7 @@ static inline void look_stamp(struct look *look, const __u8 *bytes)
 	vnt_packet_stamp(&look->packet, option);
 }
 
-/* `linear` of `size` bytes are in reach. Sets all of *look but garbage and reach. */
+/* `linear` of `size` bytes are in reach. Sets all of *look but garbage, reach and segment. */
 static inline void look_at(struct look *look, const __u8 *bytes, __u32 linear, __u32 size,
 			   __u32 ethertype, const struct vnt_ports *ports)
 {
@@ -63,7 +64,8 @@ static inline void look_at(struct look *look, const __u8 *bytes, __u32 linear, _
 	__u16 flags = 0;
 	__u32 glance;
 
-	*look = (struct look){.garbage = look->garbage, .reach = look->reach};
+	*look = (struct look){
+		.garbage = look->garbage, .reach = look->reach, .segment = look->segment};
 	vnt_set_extent(view, ethertype, size, linear);
 	glance = look_copy(look, bytes, ports);
 	while (look->ntunnels < VNT_LAYERS_MAX && glance & VNT_GLANCE_INSIDE &&
@@ -88,7 +90,7 @@ static inline void look_at(struct look *look, const __u8 *bytes, __u32 linear, _
 		look->outer = vnt_tunnel_hash(&layer.tunnel);
 		look->tunnels[look->ntunnels++] = layer.tunnel;
 	}
-	vnt_packet_parse(view, &look->packet);
+	vnt_packet_parse(view, look->segment, &look->packet);
 	look_stamp(look, bytes + look->offset);
 	look->packet.flags |= flags;
 }

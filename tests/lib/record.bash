@@ -98,14 +98,15 @@ scenario() {
 	[[ $row == *"|0" ]]
 }
 
-# send_numbers COUNT SIZE ADDRESS [RATE]: from h1 to h2, port 5001; fails unless all arrive.
+# send_numbers COUNT SIZE ADDRESS [RATE [TOGETHER]]: from h1 to h2, port 5001; fails unless all arrive.
+# $NET_DIR/received has what the receiver says.
 send_numbers() {
 	local receiver
 
-	ip netns exec "$NET_H2" "$UDPNUM" receive "$1" 2 "$3" 5001 </dev/null >/dev/null 3>&- &
+	ip netns exec "$NET_H2" "$UDPNUM" receive "$1" 2 "$3" 5001 </dev/null >"$NET_DIR/received" 3>&- &
 	receiver=$!
 	wait_listening "$NET_H2" -u 5001 &&
-		in_ns "$NET_H1" "$UDPNUM" send "$1" "$2" "$3" 5001 "${4:-5000}" &&
+		in_ns "$NET_H1" "$UDPNUM" send "$1" "$2" "$3" 5001 "${4:-5000}" "${@:5}" &&
 		wait "$receiver"
 }
 

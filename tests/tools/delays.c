@@ -69,7 +69,7 @@ static int read_capture(const char *name, enum side side)
 		if (view.available > VNT_HEADER_MAX)
 			view.available = VNT_HEADER_MAX;
 		memcpy(view.header, bytes + ETHERNET, view.available);
-		vnt_packet_parse(&view, &packet);
+		vnt_packet_parse(&view, 0, &packet);
 		datagrams[number].flow = packet.flow;
 		datagrams[number].key = packet.key;
 		datagrams[number].captured_ns[side] =

@@ -116,14 +116,14 @@ static void make_sample(struct sample *s)
 		.path = {0, 1},
 		.single = {1},
 		.hop = {0, 1, true, 1, latency},
-		.loss = {0, 1, 10, 9, 1, 0.1, 0.05, 0.2},
+		.loss = {0, 1, 10, 9, 1, 1500, 1400, 100, 0.1, 0.05, 0.2},
 		.cpu = {1, 3, 10},
 		.ledger = {{0, 0, 3, LOSS_SAMPLED, 900, 2500, 90},
 			   {0, ANY_PROBE, ANY_CPU, LOSS_DAMAGED_FILE, 0, 13000, 1}},
 		.programs = {{0, PROGRAM_DEV_TX, 4, 410}, {1, 99, 1, 2500000000}},
 	};
 	s->hop.latency.bound_ns = CLOCK_UNBOUNDED;
-	s->paths[0] = (struct path_report){s->path, 2, 10, s->hop.latency, &s->hop};
+	s->paths[0] = (struct path_report){s->path, 2, 10, 3, s->hop.latency, &s->hop};
 	s->paths[1] = (struct path_report){.probes = s->single, .nprobes = 1, .packets = 2};
 	s->flows[0] = (struct flow_report){.known = true,
 					   .packets = 10,
@@ -204,14 +204,14 @@ Test(format, json_is_the_schema)
 		"\"bytes\":1500,\"throughput_bps\":0,\"packet_rate\":0,\"lost\":0,"
 		"\"sampled_out\":0}],"
 		"\"packets\":{\"observed\":12,\"complete\":10,\"partial\":1,\"ambiguous\":1,\"copies\":3},"
-		"\"paths\":[{\"probes\":[\"h1/dev:e:tx\",\"h2/dev:e:rx\"],\"packets\":10,\"end_to_end\":" LATENCY(
+		"\"paths\":[{\"probes\":[\"h1/dev:e:tx\",\"h2/dev:e:rx\"],\"packets\":10,\"reordered\":3,\"end_to_end\":" LATENCY(
 			"\"unbounded\"") ",\"hops\":[{\"from\":\"h1/dev:e:tx\",\"to\":\"h2/dev:e:rx\","
 					 "\"cross_domain\":true,\"share\":1,\"latency\":" LATENCY(
 						 "\"unbounded\"") "}]},"
-								  "{\"probes\":[\"h2/dev:e:rx\"],\"packets\":2,\"end_to_end\":" NO_LATENCY
+								  "{\"probes\":[\"h2/dev:e:rx\"],\"packets\":2,\"reordered\":0,\"end_to_end\":" NO_LATENCY
 								  ",\"hops\":[]}],"
 								  "\"loss\":[{\"from\":\"h1/dev:e:tx\",\"to\":\"h2/dev:e:rx\",\"sent\":10,\"received\":9,"
-								  "\"lost\":1,\"ratio\":0.1,\"ratio_min\":0.05,\"ratio_max\":0.2,\"reasons\":{}}],"
+								  "\"lost\":1,\"sent_bytes\":1500,\"received_bytes\":1400,\"lost_bytes\":100,\"ratio\":0.1,\"ratio_min\":0.05,\"ratio_max\":0.2,\"reasons\":{}}],"
 								  "\"flows\":[{\"proto\":\"tcp\",\"src\":\"fd00::1\",\"sport\":5001,\"dst\":\"fd00::2\","
 								  "\"dport\":80,\"packets\":10,\"bytes\":1500,\"throughput_bps\":0.5,\"loss_ratio\":0.1,"
 								  "\"latency\":" LATENCY(
@@ -275,7 +275,7 @@ Test(format, text)
 		"  h1          10     1  reference    0 ns    0 ppm          0        0\n"
 		"  h2          10     0  realtime    -5 ns  1.5 ppm  unbounded    40 ns\n"
 		"\n"
-		"path 1: 10 packets\n"
+		"path 1: 10 packets, 3 reordered\n"
 		"  h1/dev:e:tx -> h2/dev:e:rx\n"
 		"  hop                                min      mean       p50       p99     p99.9    "
 		"   max  jitter    share      bound\n"
@@ -287,8 +287,8 @@ Test(format, text)
 		"seen at one probe only: 2 packets: 2 at h2/dev:e:rx\n"
 		"\n"
 		"loss\n"
-		"  from             to           sent  received  lost    ratio  between\n"
-		"  h1/dev:e:tx  ->  h2/dev:e:rx    10         9     1  10.00 %  5.00..20.00 %\n"
+		"  from             to           sent  received  lost  bytes    ratio  between\n"
+		"  h1/dev:e:tx  ->  h2/dev:e:rx    10         9     1  100 B  10.00 %  5.00..20.00 %\n"
 		"\n"
 		"flows\n"
 		"  flow                                         packets     bytes   throughput     lo"

@@ -28,8 +28,8 @@ static int log_journey(void *context, const struct journey *journey)
 	log->records[log->count++] =
 		(struct record){journey->flow, journey->key, seen[0].time_ns, journey->count};
 	for (size_t i = 0; i < journey->count; i++)
-		log->sightings =
-			log->sightings * 31 + seen[i].time_ns * 7 + seen[i].probe * 3 + seen[i].cpu;
+		log->sightings = log->sightings * 31 + seen[i].time_ns * 7 + seen[i].probe * 3 +
+				 seen[i].segment;
 	return log->err;
 }
 
@@ -65,7 +65,7 @@ static void join_naively(const struct vnt_event *events, size_t count, uint64_t 
 			taken[k] = true;
 			record->count++;
 			log->sightings = log->sightings * 31 + events[k].time_ns * 7 +
-					 events[k].probe * 3 + events[k].cpu;
+					 events[k].probe * 3 + events[k].segment;
 		}
 	}
 	free(taken);
@@ -85,7 +85,7 @@ static void check_random(uint64_t seed, size_t count, uint64_t keys, uint64_t ho
 		events[i].flow = random_below(&seed, 3);
 		events[i].key = random_below(&seed, keys);
 		events[i].probe = random_below(&seed, 5);
-		events[i].cpu = random_below(&seed, 4);
+		events[i].segment = random_below(&seed, 4);
 	}
 	join_naively(events, count, horizon_ns, &naive);
 	cr_assert(eq(int, join_open(&join, horizon_ns, log_journey, &log), 0));

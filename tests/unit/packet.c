@@ -63,7 +63,7 @@ static void load(struct capture *capture, const char *path)
 		make_view(&sample->view, frame, header->caplen, header->len);
 		sample->plain = sample->view;
 		clear_rewritten(&sample->plain);
-		vnt_packet_parse(&sample->view, &sample->packet);
+		vnt_packet_parse(&sample->view, 0, &sample->packet);
 	}
 	pcap_close(pcap);
 }
@@ -138,8 +138,8 @@ Test(packet, garbage_behind_the_available_bytes_changes_nothing)
 			memset(view.header + cut, 0, VNT_HEADER_MAX - cut);
 			garbage = view;
 			memset(garbage.header + cut, 0xa5, VNT_HEADER_MAX - cut);
-			vnt_packet_parse(&view, &a);
-			vnt_packet_parse(&garbage, &b);
+			vnt_packet_parse(&view, 0, &a);
+			vnt_packet_parse(&garbage, 0, &b);
 			cr_assert(memcmp(&a, &b, sizeof(a)) == 0, "packet %zu cut at %u", i, cut);
 		}
 	}
@@ -166,19 +166,33 @@ Test(packet, tcp_data_is_named_by_its_first_byte)
 	cr_assert(segments >= 10, "only %zu segments follow another one", segments);
 }
 
-Test(packet, fragments_have_a_flow_without_ports)
+static bool is_later_fragment(const struct vnt_view *view)
 {
-	size_t fragments = 0;
+	if (view->ethertype == VNT_ETHERTYPE_IPV4)
+		return view->header[6] & 0x1f || view->header[7];
+	return view->header[6] == VNT_PROTO_FRAGMENT &&
+	       (view->header[42] || view->header[43] & 0xf8);
+}
+
+Test(packet, fragments_have_a_flow_without_ports_but_for_the_first)
+{
+	size_t first = 0, later = 0;
 
 	for (size_t i = 0; i < before.count; i++) {
 		const struct vnt_packet *packet = &before.samples[i].packet;
 
 		if (!(packet->flags & VNT_PACKET_FRAGMENT))
 			continue;
-		cr_assert_eq(packet->ports, 0);
-		fragments++;
+		if (is_later_fragment(&before.samples[i].view)) {
+			cr_assert_eq(packet->ports, 0);
+			later++;
+		} else {
+			cr_assert_eq(!packet->ports, packet->proto == VNT_PROTO_ICMP ||
+							     packet->proto == VNT_PROTO_ICMPV6);
+			first++;
+		}
 	}
-	cr_assert(fragments >= 8, "only %zu fragments", fragments);
+	cr_assert(first >= 4 && later >= 4, "only %zu and %zu fragments", first, later);
 }
 
 Test(packet, lengths_are_those_of_the_headers)
@@ -186,7 +200,8 @@ Test(packet, lengths_are_those_of_the_headers)
 	for (size_t i = 0; i < before.count; i++) {
 		const struct sample *sample = &before.samples[i];
 
-		if (sample->packet.proto == VNT_PROTO_UDP && sample->packet.ports)
+		if (sample->packet.proto == VNT_PROTO_UDP && sample->packet.ports &&
+		    !(sample->packet.flags & VNT_PACKET_FRAGMENT))
 			cr_assert_eq(
 				sample->packet.payload,
 				sample->packet.length -
@@ -206,8 +221,8 @@ Test(packet, link_layer_padding_changes_nothing)
 		view.header[i] = i;
 	padded = view;
 	padded.available = padded.length = 46;
-	vnt_packet_parse(&view, &a);
-	vnt_packet_parse(&padded, &b);
+	vnt_packet_parse(&view, 0, &a);
+	vnt_packet_parse(&padded, 0, &b);
 	cr_assert_eq(a.flow, b.flow);
 	cr_assert_eq(a.key, b.key);
 }
@@ -220,11 +235,121 @@ Test(packet, arp_flow_is_sender_and_target)
 
 	for (int i = 0; i < 28; i++)
 		view.header[i] = i;
-	vnt_packet_parse(&view, &a);
+	vnt_packet_parse(&view, 0, &a);
 	vnt_packet_flow(&view, &a, &flow);
 	cr_assert(memcmp(flow.saddr, view.header + 14, 4) == 0);
 	cr_assert(memcmp(flow.daddr, view.header + 24, 4) == 0);
 	view.header[15]++;
-	vnt_packet_parse(&view, &b);
+	vnt_packet_parse(&view, 0, &b);
 	cr_assert_neq(a.flow, b.flow);
+}
+
+/* A packet that was built here: IPv4 or IPv6, then the transport header and payload. */
+struct built {
+	struct vnt_view view;
+	__u32 at; /* of the transport header */
+};
+
+static void put16(struct built *built, __u32 at, __u32 value)
+{
+	built->view.header[at] = value >> 8;
+	built->view.header[at + 1] = value;
+}
+
+static void set_length(struct built *built, __u32 rest)
+{
+	bool four = built->view.ethertype == VNT_ETHERTYPE_IPV4;
+
+	put16(built, four ? 2 : 4, four ? 20 + rest : built->at - 40 + rest);
+	built->view.length = built->at + rest;
+	built->view.available = built->view.length < VNT_HEADER_MAX ? built->view.length
+								    : VNT_HEADER_MAX;
+}
+
+/* `rest` bytes of the protocol. */
+static struct built build(__u32 ethertype, __u8 proto, __u32 rest)
+{
+	bool four = ethertype == VNT_ETHERTYPE_IPV4;
+	struct built built = {.view.ethertype = ethertype, .at = four ? 20 : 40};
+
+	for (__u32 i = 0; i < VNT_HEADER_MAX; i++)
+		built.view.header[i] = 3 * i + 1;
+	built.view.header[0] = four ? 0x45 : 0x60;
+	built.view.header[four ? 9 : 6] = proto;
+	if (four)
+		put16(&built, 6, 0);
+	if (proto == VNT_PROTO_UDP)
+		put16(&built, built.at + 4, rest);
+	if (proto == VNT_PROTO_TCP)
+		put16(&built, built.at + 12, 0x5010);
+	set_length(&built, rest);
+	return built;
+}
+
+/* Its first fragment, with `rest` bytes. */
+static struct built first_fragment(struct built whole, __u32 rest)
+{
+	__u8 *header = whole.view.header;
+
+	if (whole.view.ethertype == VNT_ETHERTYPE_IPV4) {
+		put16(&whole, 6, 0x2000);
+	} else {
+		memmove(header + 48, header + 40, VNT_HEADER_MAX - 48);
+		memcpy(header + 40, (const __u8[]){header[6], 0, 0, 1, 9, 8, 7, 6}, 8);
+		header[6] = VNT_PROTO_FRAGMENT;
+		whole.at = 48;
+	}
+	set_length(&whole, rest);
+	return whole;
+}
+
+static struct vnt_packet parse(const struct built *built, __u32 segment)
+{
+	struct vnt_packet packet;
+
+	vnt_packet_parse(&built->view, segment, &packet);
+	return packet;
+}
+
+Test(packet, a_first_fragment_is_its_datagram)
+{
+	static const __u8 protos[] = {VNT_PROTO_UDP, VNT_PROTO_ICMP, VNT_PROTO_ICMPV6,
+				      VNT_PROTO_TCP, VNT_PROTO_SCTP};
+	static const __u32 ethertypes[] = {VNT_ETHERTYPE_IPV4, VNT_ETHERTYPE_IPV6};
+
+	for (size_t i = 0; i < 2 * sizeof(protos); i++) {
+		struct built built = build(ethertypes[i % 2], protos[i / 2], 4000), other = built;
+		struct built fragment = first_fragment(built, 1200);
+		struct vnt_packet whole = parse(&built, 0), first = parse(&fragment, 0);
+
+		cr_assert_eq(first.flow, whole.flow, "protocol %d", protos[i / 2]);
+		cr_assert_eq(first.key, whole.key, "protocol %d", protos[i / 2]);
+		cr_assert_eq(first.id, whole.id);
+		cr_assert_eq(first.flags, whole.flags | VNT_PACKET_FRAGMENT);
+		cr_assert_lt(first.length, whole.length);
+		other.view.header[other.at +
+				  5]++; /* UDP: another length; else its ID or sequence number */
+		cr_assert_neq(parse(&other, 0).key, whole.key, "protocol %d", protos[i / 2]);
+	}
+}
+
+Test(packet, a_super_packet_is_its_first_segment)
+{
+	static const __u32 ethertypes[] = {VNT_ETHERTYPE_IPV4, VNT_ETHERTYPE_IPV6};
+
+	for (size_t i = 0; i < 2; i++) {
+		for (__u32 size = 1; size < 1400; size = size * 3 / 2 + 1) {
+			struct built super = build(ethertypes[i], VNT_PROTO_UDP, 8 + 9 * size);
+			struct built first = build(ethertypes[i], VNT_PROTO_UDP, 8 + size);
+			struct vnt_packet whole = parse(&super, size), part = parse(&first, 0);
+
+			cr_assert_eq(whole.flow, part.flow);
+			cr_assert_eq(whole.key, part.key, "segments of %u bytes", size);
+			cr_assert_eq(whole.payload, 9 * size);
+			cr_assert_neq(parse(&super, 0).key, part.key);
+			first.view.header[first.at + 8]++;
+			cr_assert_neq(parse(&first, 0).key, whole.key);
+			cr_assert_eq(parse(&first, 9000).key, parse(&first, 0).key, "one segment");
+		}
+	}
 }

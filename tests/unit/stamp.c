@@ -76,7 +76,7 @@ static struct vnt_packet identify(const struct datagram *d)
 
 	view.available = d->length < VNT_HEADER_MAX ? d->length : VNT_HEADER_MAX;
 	memcpy(view.header, d->bytes, view.available);
-	vnt_packet_parse(&view, &packet);
+	vnt_packet_parse(&view, 0, &packet);
 	if (packet.stamp_at) {
 		cr_assert_leq(packet.stamp_at + sizeof(option), d->length);
 		memcpy(option, d->bytes + packet.stamp_at, sizeof(option));
@@ -225,7 +225,7 @@ static struct vnt_packet identify_segment(uint32_t sequence, uint32_t payload, u
 	view.length = view.available = 20 + words * 4;
 	view.length += payload;
 	view.words[0] = htonl(0x45u << 24 | view.length);
-	vnt_packet_parse(&view, &packet);
+	vnt_packet_parse(&view, 0, &packet);
 	return packet;
 }
 

@@ -91,6 +91,9 @@ Test(tracefile, many_events)
 	struct vnt_event *events = make_events(npackets, 1ull << 50);
 
 	round_trip(BATCH_EVENTS, events, npackets * 4, sizeof(*events));
+	for (size_t i = 0; i < npackets * 4; i++)
+		events[i].id = i / 4 * 1000; /* of flows that count up, one packet at four probes */
+	round_trip(BATCH_EVENTS, events, npackets * 4, sizeof(*events));
 	for (size_t i = 0; i < npackets * 4; i++) { /* nothing repeats: the largest columns */
 		events[i].flow = i * 0x9e3779b97f4a7c15ull;
 		events[i].key = ~i;
@@ -98,6 +101,8 @@ Test(tracefile, many_events)
 		events[i].payload = i;
 		events[i].flags = events[i].cpu = UINT16_MAX - i % 3;
 		events[i].outer = i > npackets && i % 3 ? UINT64_MAX - i % 3 : 0;
+		events[i].segment = i > 2 * npackets ? i : 0;
+		events[i].id = i > 3 * npackets ? 7 * i : 0;
 	}
 	round_trip(BATCH_EVENTS, events, npackets * 4, sizeof(*events));
 	free(events);

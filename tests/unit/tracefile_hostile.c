@@ -121,15 +121,15 @@ Test(hostile, rows)
 }
 
 /* One event by hand: {flow, flow index, key, length, headers, flags, time, packet, probe, cpu,
- * outer}. */
+ * outer, segment, id}. */
 struct column_bytes {
 	size_t size;
 	uint8_t bytes[12];
 };
 
 static const struct column_bytes good_columns[FIELDS] = {
-	{8, {1}}, {1, {0}}, {8, {2}}, {1, {60}}, {1, {56}}, {1, {0}},
-	{1, {0}}, {1, {0}}, {1, {0}}, {1, {0}},  {8, {3}},
+	{8, {1}}, {1, {0}}, {8, {2}}, {1, {60}}, {1, {56}}, {1, {0}}, {1, {0}},
+	{1, {0}}, {1, {0}}, {1, {0}}, {8, {3}},  {1, {4}},  {1, {9}},
 };
 
 static size_t columns_build(const struct vnt_columns *head, const struct column_bytes *columns,
@@ -194,6 +194,8 @@ Test(hostile, columns)
 		{"cpu of 17 bits", FIELD_CPU, {3, {0x80, 0x80, 0x04}}},
 		{"one value too many", FIELD_CPU, {2, {0, 0}}},
 		{"tunnel too short", FIELD_OUTER, {7, {3}}},
+		{"segment of 17 bits", FIELD_SEGMENT, {3, {0x80, 0x80, 0x04}}},
+		{"no end of the ID", FIELD_ID, {1, {0x80}}},
 	};
 	struct vnt_columns head = {1, 1, FIELDS};
 	struct column_bytes columns[FIELDS];
@@ -377,5 +379,7 @@ Test(hostile, unknown_column)
 	cr_assert_eq(event.length, 60);
 	cr_assert_eq(event.payload, 32);
 	cr_assert_eq(event.outer, 3);
+	cr_assert_eq(event.segment, 4);
+	cr_assert_eq(event.id, 0xfffb);
 	decoder_close(decoder);
 }

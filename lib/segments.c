@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "array.h"
+#include "segments_private.h"
+
+#define RING_MIN  256
+#define RING_MAX  (1u << 28)
+#define CHAIN_MAX 4096 /* entries that are looked at; no real flow has as many in a window */
+
+/* A window is a row of 2^n positions: a segment or two, or a few datagrams. */
+static const unsigned int window_logs[] = {[PIECE_TCP] = 12, [PIECE_UDP] = 4};
+
+static uint32_t piece_window(const struct piece *piece, uint32_t position)
+{
+	return position >> window_logs[piece->kind];
+}
+
+static uint32_t piece_windows(const struct piece *piece)
+{
+	uint32_t last = piece_window(piece, piece->start + piece->span - 1);
+	uint32_t count = last - piece_window(piece, piece->start) + 1;
+
+	return count & (UINT32_MAX >> window_logs[piece->kind]);
+}
+
+static uint32_t window_hash(const struct piece *piece, uint32_t window)
+{
+	return map_hash(map_hash(piece->journey.flow, piece->mark), window);
+}
+
+static uint32_t *segments_head(const struct segments *segments, uint32_t hash)
+{
+	return &segments->heads[hash & (segments->entries_size - 1)];
+}
+
+static struct entry *segments_entry(const struct segments *segments, uint32_t number)
+{
+	return &segments->entries[number & (segments->entries_size - 1)];
+}
+
+static bool entry_alive(const struct segments *segments, uint32_t number)
+{
+	return number - segments->entries_front < segments->entries_end - segments->entries_front;
+}
+
+static void segments_chain(struct segments *segments, uint32_t number)
+{
+	struct entry *entry = segments_entry(segments, number);
+	uint32_t *head = segments_head(segments, entry->hash);
+
+	entry->next = *head;
+	*head = number;
+}
+
+static int segments_grow_entries(struct segments *segments)
+{
+	uint32_t size = segments->entries_size ? segments->entries_size * 2 : RING_MIN;
+	struct entry *entries = malloc(size * sizeof(*entries));
+	uint32_t *heads = malloc(size * sizeof(*heads));
+
+	if (size > RING_MAX || !entries || !heads) {
+		free(entries);
+		free(heads);
+		return -ENOMEM;
+	}
+	for (uint32_t i = segments->entries_front; i != segments->entries_end; i++)
+		entries[i & (size - 1)] = *segments_entry(segments, i);
+	for (uint32_t i = 0; i < size; i++)
+		heads[i] = segments->entries_front - 1;
+	free(segments->entries);
+	free(segments->heads);
+	segments->entries = entries;
+	segments->heads = heads;
+	segments->entries_size = size;
+	for (uint32_t i = segments->entries_front; i != segments->entries_end; i++)
+		segments_chain(segments, i);
+	return 0;
+}
+
+static int segments_index(struct segments *segments, struct piece *piece)
+{
+	uint32_t window = piece_window(piece, piece->start), windows = piece_windows(piece);
+
+	for (; windows; windows--, window++) {
+		if (segments->entries_end - segments->entries_front == segments->entries_size) {
+			int err = segments_grow_entries(segments);
+
+			if (err)
+				return err;
+		}
+		window = piece_window(piece, window << window_logs[piece->kind]); /* wrap around */
+		*segments_entry(segments, segments->entries_end) =
+			(struct entry){window_hash(piece, window), piece->number, 0};
+		segments_chain(segments, segments->entries_end++);
+		piece->entries++;
+	}
+	return 0;
+}
+
+static int segments_grow_pieces(struct segments *segments)
+{
+	uint32_t size = segments->pieces_size ? segments->pieces_size * 2 : RING_MIN;
+	struct piece *pieces = size > RING_MAX ? NULL : malloc(size * sizeof(*pieces));
+
+	if (!pieces)
+		return -ENOMEM;
+	for (uint32_t i = segments->front; i != segments->end; i++)
+		pieces[i & (size - 1)] = *segments_piece(segments, i);
+	free(segments->pieces);
+	segments->pieces = pieces;
+	segments->pieces_size = size;
+	return 0;
+}
+
+static void piece_release(struct piece *piece)
+{
+	if (piece->journey.count > JOURNEY_INLINE)
+		free(piece->journey.many);
+}
+
+static uint64_t piece_time(const struct piece *piece)
+{
+	return journey_sightings(&piece->journey)->time_ns;
+}
+
+/* Of the packet at a position that both cover: it counts up from segment to segment. */
+static uint16_t piece_id(const struct piece *piece, uint32_t position)
+{
+	uint32_t before = position - piece->start;
+
+	return piece->journey.id + (piece->segment ? before / piece->segment : 0);
+}
+
+/* Whether two pieces of a flow, kind and mark, of which one begins in the other, are of one transmission. */
+static bool piece_fits(const struct piece *a, const struct piece *b, uint32_t position,
+		       uint64_t horizon_ns)
+{
+	uint64_t apart = piece_time(a) > piece_time(b) ? piece_time(a) - piece_time(b)
+						       : piece_time(b) - piece_time(a);
+
+	if (apart > horizon_ns)
+		return false;
+	if (a->kind == PIECE_UDP)
+		return a->start != b->start;
+	if (a->journey.flags & VNT_PACKET_STAMPED)
+		return true;
+	return piece_id(a, position) == piece_id(b, position) || a->journey.id == b->journey.id;
+}
+
+static int segments_cover(struct segments *segments, const struct piece *piece, int32_t begin)
+{
+	size_t at = segments->ncovers;
+	int err = array_reserve(&segments->covers, &segments->covers_room, at + 1,
+				sizeof(*segments->covers));
+
+	if (err)
+		return err;
+	for (; at && segments->covers[at - 1].begin > begin; at--)
+		segments->covers[at] = segments->covers[at - 1];
+	segments->covers[at] = (struct cover){begin, piece};
+	segments->ncovers++;
+	return 0;
+}
+
+static int segments_look(struct segments *segments, const struct piece *piece, uint32_t window)
+{
+	uint32_t hash = window_hash(piece, window), number = *segments_head(segments, hash);
+	int err = 0;
+
+	for (int i = 0; i < CHAIN_MAX && entry_alive(segments, number) && !err; i++) {
+		const struct entry *entry = segments_entry(segments, number);
+		const struct piece *other = segments_piece(segments, entry->piece);
+		int32_t begin = other->start - piece->start;
+		uint32_t common = begin > 0 ? other->start : piece->start;
+
+		number = entry->next;
+		if (entry->hash != hash || other == piece || other->kind != piece->kind ||
+		    other->flow != piece->flow || other->mark != piece->mark)
+			continue;
+		/* In the first window that both are in, so that it is found once. */
+		if (begin >= (int32_t)piece->span || -begin >= (int32_t)other->span ||
+		    piece_window(piece, common) != window)
+			continue;
+		if (piece_fits(piece, other, common, segments->horizon_ns))
+			err = segments_cover(segments, other, begin);
+	}
+	return err;
+}
+
+/* All that may overlap the oldest piece has come. */
+static int segments_hand_out(struct segments *segments)
+{
+	struct piece *piece = segments_piece(segments, segments->due++);
+	uint32_t window = piece_window(piece, piece->start), windows = piece_windows(piece);
+	int err;
+
+	if (piece->kind == PIECE_WHOLE)
+		return segments->done(segments->context, &piece->journey);
+	segments->ncovers = 0;
+	err = segments_cover(segments, piece, 0);
+	for (; windows && !err; windows--, window++) {
+		window = piece_window(piece, window << window_logs[piece->kind]);
+		err = segments_look(segments, piece, window);
+	}
+	return err ? err : segments_cut(segments, piece);
+}
+
+static void segments_drop_front(struct segments *segments)
+{
+	struct piece *piece = segments_piece(segments, segments->front++);
+
+	segments->entries_front += piece->entries;
+	piece_release(piece);
+}
+
+/* Hands out what is a horizon old, drops what is two. */
+static int segments_move(struct segments *segments, uint64_t now_ns)
+{
+	int err = 0;
+
+	while (segments->due != segments->end && !err &&
+	       now_ns - piece_time(segments_piece(segments, segments->due)) > segments->horizon_ns)
+		err = segments_hand_out(segments);
+	while (segments->front != segments->due &&
+	       now_ns - piece_time(segments_piece(segments, segments->front)) >
+		       2 * segments->horizon_ns)
+		segments_drop_front(segments);
+	return err;
+}
+
+static int piece_copy(struct piece *piece, const struct journey *journey)
+{
+	piece->journey = *journey;
+	if (journey->count <= JOURNEY_INLINE)
+		return 0;
+	piece->journey.many = malloc(journey->count * sizeof(*journey->many));
+	if (!piece->journey.many)
+		return -ENOMEM;
+	memcpy(piece->journey.many, journey->many, journey->count * sizeof(*journey->many));
+	return 0;
+}
+
+static void piece_measure(struct piece *piece, struct cut_flow *flow)
+{
+	const struct sighting *seen = journey_sightings(&piece->journey);
+	bool plain = false;
+
+	for (uint32_t i = 0; i < piece->journey.count; i++) {
+		uint32_t reach = piece_reach(piece, &seen[i]);
+
+		piece->span = reach > piece->span ? reach : piece->span;
+		plain |= !seen[i].segment;
+		if (seen[i].segment && seen[i].data > piece->bytes) {
+			piece->bytes = seen[i].data;
+			piece->segment = seen[i].segment;
+		}
+	}
+	piece->headers = piece->journey.length - piece->journey.payload;
+	flow->cut |= plain && piece->segment;
+}
+
+/* An impossible one is left as it is. */
+static bool piece_is_sane(const struct piece *piece)
+{
+	if (piece->kind == PIECE_UDP)
+		return piece->span <= DATAGRAMS_MAX;
+	return piece->span <= SPAN_MAX &&
+	       (!piece->segment || piece->span / piece->segment < STEPS_MAX);
+}
+
+/* The payload that came with datagrams is of no use to those who get them whole. */
+static void piece_leave_whole(struct piece *piece, bool undecided)
+{
+	struct journey *journey = &piece->journey;
+	struct sighting *seen = journey->count > JOURNEY_INLINE ? journey->many : journey->few;
+
+	piece->kind = PIECE_WHOLE;
+	journey->undecided = undecided;
+	for (uint32_t i = 0; i < journey->count; i++)
+		seen[i].data = 0;
+}
+
+static void piece_set_datagram(struct segments *segments, struct piece *piece,
+			       struct cut_flow *flow)
+{
+	enum datagram_place place;
+
+	piece->kind = PIECE_UDP;
+	piece_measure(piece, flow);
+	if (segments->sampled || !piece_is_sane(piece)) {
+		piece_leave_whole(piece, !piece->segment);
+		return;
+	}
+	place = datagram_find(segments, flow, piece);
+	if (place == DATAGRAM_UNDECIDED && !piece->segment) {
+		piece_leave_whole(piece, true);
+		return;
+	}
+	piece->journey.undecided |= place == DATAGRAM_UNDECIDED;
+	piece->inside = place != DATAGRAM_ALONE;
+	if (place != DATAGRAM_INSIDE) {
+		piece->start = flow->position;
+		flow->position += piece->span;
+	}
+	if (piece->segment)
+		flow->recent[flow->nrecent++ % RECENT_MAX] = piece->number;
+}
+
+static void piece_set_bytes(struct piece *piece, struct cut_flow *flow)
+{
+	piece->kind = PIECE_TCP;
+	piece->start = piece->journey.key;
+	piece->mark = piece->journey.key >> 32; /* the stamp, of which all segments have a copy */
+	if (!(piece->journey.flags & VNT_PACKET_STAMPED))
+		piece->mark &= 0xffff; /* TSval */
+	piece_measure(piece, flow);
+	if (!piece_is_sane(piece))
+		piece->kind = PIECE_WHOLE;
+}
+
+static int segments_add(struct segments *segments, const struct journey *journey, uint32_t flow)
+{
+	struct piece *piece;
+	int err = 0;
+
+	if (segments->end - segments->front == segments->pieces_size)
+		err = segments_grow_pieces(segments);
+	if (err)
+		return err;
+	piece = segments_piece(segments, segments->end);
+	*piece = (struct piece){.number = segments->end, .flow = flow};
+	err = piece_copy(piece, journey);
+	if (err)
+		return err;
+	if (journey->flags & VNT_PACKET_TCP_DATA)
+		piece_set_bytes(piece, &segments->flows[flow]);
+	else if (journey->payload)
+		piece_set_datagram(segments, piece, &segments->flows[flow]);
+	if (piece->kind != PIECE_WHOLE)
+		err = segments_index(segments, piece);
+	if (err)
+		piece_release(piece);
+	else
+		segments->end++;
+	return err;
+}
+
+int segments_put(void *context, const struct journey *journey)
+{
+	struct segments *segments = context;
+	uint32_t flow = segments->nflows ? map_find(&segments->by_flow, journey->flow) : MAP_NONE;
+	int err = 0;
+
+	if (segments->front != segments->end)
+		err = segments_move(segments, journey_sightings(journey)->time_ns);
+	if (err)
+		return err;
+	if (flow == MAP_NONE)
+		return segments->done(segments->context, journey);
+	return segments_add(segments, journey, flow);
+}
+
+int segments_flush(struct segments *segments)
+{
+	int err = 0;
+
+	while (segments->due != segments->end && !err)
+		err = segments_hand_out(segments);
+	while (segments->front != segments->due)
+		segments_drop_front(segments);
+	return err;
+}
+
+int segments_expect(struct segments *segments, uint64_t flow)
+{
+	int err;
+
+	if (map_find(&segments->by_flow, flow) != MAP_NONE)
+		return 0;
+	err = array_reserve(&segments->flows, &segments->flows_room, segments->nflows + 1,
+			    sizeof(*segments->flows));
+	if (!err)
+		err = map_add(&segments->by_flow, flow, segments->nflows);
+	if (!err)
+		segments->flows[segments->nflows++] = (struct cut_flow){0};
+	return err;
+}
+
+bool segments_expected(const struct segments *segments)
+{
+	return segments->nflows;
+}
+
+void segments_sample(struct segments *segments)
+{
+	segments->sampled = true;
+}
+
+int segments_open(struct segments **segments, uint64_t horizon_ns, journey_fn done, void *context)
+{
+	struct segments *s = calloc(1, sizeof(*s));
+
+	*segments = s;
+	if (!s)
+		return -ENOMEM;
+	s->horizon_ns = horizon_ns < INT64_MAX / 2 ? horizon_ns : INT64_MAX / 2;
+	s->done = done;
+	s->context = context;
+	return 0;
+}
+
+void segments_close(struct segments *segments)
+{
+	if (!segments)
+		return;
+	while (segments->front != segments->end)
+		piece_release(segments_piece(segments, segments->front++));
+	map_release(&segments->by_flow);
+	free(segments->flows);
+	free(segments->pieces);
+	free(segments->entries);
+	free(segments->heads);
+	free(segments->covers);
+	free(segments->active);
+	free(segments->seen);
+	free(segments);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * segments.h - stage behind join.h: super-packets, and the segments that they are elsewhere.
+ *
+ * With offloads on, one packet of a probe (TSO, GSO, GRO) is many at another one. Of TCP data, two
+ * packets are of the same transmission if they share bytes, the TSval, and the IP ID where they overlap:
+ * it counts up from segment to segment, or is the same in all. UDP has no numbers of its own: see
+ * segments_udp.c.
+ *
+ * What comes out is cut at the ends of all packets that overlap, and goes where any of them was seen: so
+ * it is the segment on the wire where one was seen, else the super-packet. Once a flow's segments were
+ * seen, those of its super-packets that nobody saw are cut out too.
+ *
+ * Flows without super-packets go straight through. Those of flows with them come out a horizon later,
+ * since until then something may come that overlaps; within a flow they stay in order of their first
+ * sighting. They are held for another horizon, for others to be cut by.
+ *
+ * What is undecided may have been in a super-packet, but it is not known in which: it comes out on its own,
+ * and that part of the super-packet does not. Over IPv6, which has no IDs, that is all but the first.
+ */
+#ifndef VNT_SEGMENTS_H
+#define VNT_SEGMENTS_H
+
+#include "join.h"
+
+struct segments;
+
+int segments_open(struct segments **segments, uint64_t horizon_ns, journey_fn done, void *context);
+
+/* The flow has super-packets; said before the first of them is joined. 0 or -ENOMEM. */
+int segments_expect(struct segments *segments, uint64_t flow);
+
+/* Whether anything may come out late. */
+bool segments_expected(const struct segments *segments);
+
+/* From here on datagrams are sampled one by one: what is known of a part of them says nothing of others. */
+void segments_sample(struct segments *segments);
+
+/* A journey_fn, for join_open(): in order of their first sighting. 0, -ENOMEM, or what `done` returned. */
+int segments_put(void *segments, const struct journey *journey);
+int segments_flush(struct segments *segments);  /* hands out everything */
+void segments_close(struct segments *segments); /* accepts NULL; hands nothing out */
+
+#endif

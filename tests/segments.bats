@@ -1,0 +1,226 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# One packet here, many there: offloads and fragments. h1 eth0 -- p1 | router | p2 -- eth0 h2.
+
+bats_require_minimum_version 1.5.0
+load lib/network
+load lib/record
+
+COUNT=2000
+TCP_HEADERS=52 # IPv4, TCP with timestamps
+
+setup_file() {
+	network_open
+	network_router
+}
+
+teardown_file() {
+	network_close
+}
+
+setup() {
+	in_ns "$NET_MID" iptables -F FORWARD
+}
+
+# offloads H1 P1 P2 H2: on or off, at each device.
+offloads() {
+	local device
+
+	for device in "$NET_H1:eth0:$1" "$NET_MID:p1:$2" "$NET_MID:p2:$3" "$NET_H2:eth0:$4"; do
+		IFS=: read -r namespace name state <<<"$device"
+		in_ns "$namespace" ethtool -K "$name" rx "$state" tx "$state" sg "$state" \
+			tso "$state" gso "$state" gro "$state" >/dev/null || return
+	done
+}
+
+# transfer ADDRESS BYTES: from h1 to h2, by iperf3, with a window that no queue on the way is too short for.
+transfer() {
+	local server
+
+	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 3>&- &
+	server=$!
+	wait_listening "$NET_H2" -t 5201 &&
+		in_ns "$NET_H1" iperf3 -c "$1" -n "$2" -w 128K >/dev/null &&
+		wait "$server"
+}
+
+drop_every() {
+	in_ns "$NET_MID" iptables -I FORWARD "${@:2}" -m statistic --mode nth --every "$1" --packet 0 -j DROP
+}
+
+# What the rule dropped: $dropped packets, $dropped_bytes.
+count_dropped() {
+	read -r dropped dropped_bytes < <(in_ns "$NET_MID" iptables -nvxL FORWARD |
+		awk '/DROP/ { print $1, $2 }')
+	((dropped > 0))
+}
+
+# figure EXPRESSION: of the report.
+figure() {
+	jq -r "$1" "$NET_DIR/all.json"
+}
+
+loss_of() {
+	figure ".loss[] | select(.from == \"$1\" and .to == \"$2\") | .$3"
+}
+
+nothing_lost() {
+	json '[.domains[].lost] | add == 0'
+	json '.packets | .complete == .observed and .partial == 0 and .ambiguous == 0'
+	json '.loss | length > 0 and all(.lost == 0 and .lost_bytes == 0)'
+}
+
+# The bytes of the flows from h1 are those that a probe saw of them, each segment with its headers.
+bytes_as_at() {
+	json "([.flows[] | select(.dport == $2).bytes] | add) ==
+		(.probes[] | select(.name == \"$1\").bytes)"
+	json "(.loss[] | select(.to == \"h2/dev:eth0:rx\").received_bytes) ==
+		(.probes[] | select(.name == \"$1\").bytes)"
+}
+
+middle_of() {
+	figure ".paths[] | select(.probes[0] == \"h1/dev:eth0:tx\").hops[] |
+		select(.from == \"r/dev:p1:rx\").latency.p50_ns"
+}
+
+@test "TCP: super-packets at one device are segments at another" {
+	for states in "off off off off" "on on off off" "on on off on" "off on off on" "on on on on"; do
+		echo "offloads $states"
+		# shellcheck disable=SC2086
+		offloads $states
+		record_route 'tcp port 5201'
+		transfer 10.0.2.1 20M
+		report_path
+		nothing_lost
+		json '[.probes[] | select(.name == "h1/dev:eth0:tx" or .name == "h2/dev:eth0:rx").packets] |
+			.[0] == .[1] and .[0] > 100'
+		bytes_as_at "r/dev:p2:tx" 5201
+		# The bounds are wide: the queues of the two hosts differ, and so do neighbours.
+		latency=$(middle_of)
+		first=${first:-$latency}
+		((latency < 100 * first && first < 100 * latency))
+		echo "# measured: offloads $states: router p50 $latency ns" >&3
+	done
+	json '.flows[0].packets < 5000' # nobody saw a segment
+}
+
+@test "TCP over IPv6, offloads on at one side only" {
+	offloads on on off on
+	record_route 'tcp port 5201'
+	transfer fd02::1 20M
+	report_path
+	nothing_lost
+	bytes_as_at "r/dev:p2:tx" 5201
+}
+
+@test "TCP segments that are dropped are lost, packets and bytes" {
+	offloads off off off on
+	drop_every 50 -p tcp --dport 5201
+	record_route 'tcp port 5201'
+	transfer 10.0.2.1 20M
+	report_path
+	count_dropped
+	[[ $(loss_of r/dev:p1:rx r/dev:p2:tx lost) == "$dropped" ]]
+	[[ $(loss_of r/dev:p1:rx r/dev:p2:tx lost_bytes) == "$dropped_bytes" ]]
+	json "[.loss[].lost] | add == $dropped"
+	json ".packets | .partial == $dropped and .ambiguous == 0"
+}
+
+@test "of TCP super-packets that are dropped each segment is lost" {
+	offloads on on off on
+	drop_every 50 -p tcp --dport 5201
+	record_route 'tcp port 5201'
+	transfer 10.0.2.1 20M
+	report_path
+	count_dropped
+	lost=$(loss_of r/dev:p1:rx r/dev:p2:tx lost)
+	((lost > dropped))
+	lost_bytes=$(loss_of r/dev:p1:rx r/dev:p2:tx lost_bytes)
+	((lost_bytes == dropped_bytes + (lost - dropped) * TCP_HEADERS))
+	json "[.loss[].lost] | add == $lost"
+	json ".packets | .partial == $lost and .ambiguous == 0"
+}
+
+@test "TCP with a closed window, its probes, and keep-alives" {
+	offloads on on off on
+	before=$(in_ns "$NET_H1" nstat -asz TcpExtTCPKeepAlive TcpExtTCPWinProbe | awk '/Tcp/ { print $2 }')
+	record_route 'tcp port 5202'
+	ip netns exec "$NET_H2" "$BUILD/tests/tcptalk" listen 10.0.2.1 5202 </dev/null >"$NET_DIR/talk" 3>&- &
+	listener=$!
+	wait_listening "$NET_H2" -t 5202
+	in_ns "$NET_H1" "$BUILD/tests/tcptalk" send 300000 10.0.2.1 5202
+	wait $listener
+	[[ $(<"$NET_DIR/talk") == 300000 ]]
+	report_path
+	nothing_lost
+	after=$(in_ns "$NET_H1" nstat -asz TcpExtTCPKeepAlive TcpExtTCPWinProbe | awk '/Tcp/ { print $2 }')
+	while read -r was is; do
+		((is > was))
+	done < <(paste -d ' ' <(echo "$before") <(echo "$after"))
+}
+
+@test "UDP_SEGMENT: the same offloads at all devices" {
+	offloads off off off off
+	record_route 'udp port 5001'
+	send_numbers $COUNT 1000 10.0.2.1 20000 40
+	report_path
+	nothing_lost
+	json ".flows[0].packets == $COUNT and .packets.observed == $COUNT"
+	json ".flows[0].bytes == 1028 * $COUNT"
+	offloads on on on on
+	record_route 'udp port 5001'
+	send_numbers $COUNT 1000 10.0.2.1 20000 40
+	report_path
+	nothing_lost
+	json ".flows[0].packets == $COUNT / 40 and .packets.observed == $COUNT / 40"
+}
+
+# The kernel keeps the payload of such a super-packet where probes do not look.
+@test "UDP_SEGMENT: datagrams of a super-packet that is cut are ambiguous, not lost" {
+	offloads on on off off
+	for address in 10.0.2.1 fd02::1; do
+		record_route 'udp port 5001'
+		send_numbers $COUNT 1000 $address 20000 40
+		report_path
+		json '.loss | all(.lost == 0)'
+		json ".packets | .ambiguous >= $COUNT and .partial == 0"
+	done
+}
+
+@test "UDP_SEGMENT: datagrams that are dropped are lost" {
+	offloads off off off off
+	drop_every 10 -p udp --dport 5001
+	record_route 'udp port 5001'
+	send_numbers $COUNT 1000 10.0.2.1 20000 40 || true
+	report_path
+	json "[.loss[].lost] | add == $COUNT / 10"
+	json ".packets | .partial == $COUNT / 10 and .ambiguous == 0"
+}
+
+@test "a datagram is its first fragment" {
+	offloads off off off off
+	ip -n "$NET_H1" link set eth0 mtu 9000
+	ip -n "$NET_MID" link set p1 mtu 9000
+	in_ns "$NET_H1" sysctl -qw net.ipv4.ip_no_pmtu_disc=1
+	record_route 'udp'
+	send_numbers $COUNT 4000 10.0.2.1
+	report_path
+	ip -n "$NET_H1" link set eth0 mtu 1500
+	ip -n "$NET_MID" link set p1 mtu 1500
+	in_ns "$NET_H1" sysctl -qw net.ipv4.ip_no_pmtu_disc=0
+	nothing_lost
+	json '[.paths[] | .probes | length] | sort == [2, 4]'
+	json ".paths | all(.packets == $COUNT * (if (.probes | length) == 4 then 1 else 2 end))"
+}
+
+@test "fragments join as themselves, IPv4 and IPv6" {
+	offloads off off off off
+	for address in 10.0.2.1 fd02::1; do
+		record_route 'udp or ip6 proto 44'
+		send_numbers $COUNT 4000 $address
+		report_path
+		nothing_lost
+		json ".packets.observed == 3 * $COUNT and (.paths | length == 1)"
+		json "[.flows[] | select(.dport == 5001).packets] == [$COUNT]"
+	done
+}
