@@ -37,7 +37,7 @@ uint64_t reader_damaged(const struct reader *reader);
 /*
  * To read the batches twice: marks the place right after the header, to which reader_rewind() returns
  * once the end was reached. Damage is said at the second time. A pipe is copied meanwhile to a file
- * without a name, in $TMPDIR or /tmp. 0 or -errno.
+ * without a name (tempfile.h). 0 or -errno.
  */
 int reader_mark(struct reader *reader);
 int reader_rewind(struct reader *reader);

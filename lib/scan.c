@@ -9,6 +9,7 @@
 
 #include "crc32c.h"
 #include "scan.h"
+#include "tempfile.h"
 
 #define BUFFER_MIN (1u << 18)
 #define SEARCH_MAX (sizeof(struct vnt_block) + BLOCK_MAX) /* the second header begins before it */
@@ -102,37 +103,16 @@ static int scan_reserve(struct scan *scan, size_t size)
 	return 0;
 }
 
-/* As write(2), but all of it. */
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	while (size) {
-		ssize_t wrote = write(fd, bytes, size);
-
-		if (wrote < 0)
-			return -errno;
-		bytes += wrote;
-		size -= wrote;
-	}
-	return 0;
-}
-
-static const char *spool_folder(void)
-{
-	const char *folder = secure_getenv("TMPDIR");
-
-	return folder ? folder : "/tmp";
-}
-
 /* Keeps what was read where it can be read again. */
 static int scan_copy(struct scan *scan, const uint8_t *bytes, size_t size)
 {
 	char line[512];
-	int err = scan->spool < 0 ? scan->spool : write_all(scan->spool, bytes, size);
+	int err = scan->spool < 0 ? scan->spool : tempfile_write(scan->spool, bytes, size);
 
 	if (!err || !scan->log)
 		return err;
 	snprintf(line, sizeof(line), "cannot copy '%.200s' to a file in '%.200s'", scan->name,
-		 spool_folder());
+		 tempfile_folder());
 	scan->log(scan->log_context, line);
 	return err;
 }
@@ -278,19 +258,6 @@ void scan_lock(struct scan *scan, uint64_t tag)
 	scan->locked = true;
 }
 
-static int open_spool(void)
-{
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/vnettrace-XXXXXX", spool_folder());
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	unlink(path);
-	return fd;
-}
-
 int scan_mark(struct scan *scan)
 {
 	off_t at = lseek(scan->fd, 0, SEEK_CUR);
@@ -302,7 +269,7 @@ int scan_mark(struct scan *scan)
 	if (at < 0) {
 		scan->mark = 0;
 		scan->spooling = true;
-		scan->spool = open_spool();
+		scan->spool = tempfile_open();
 		err = scan_copy(scan, scan->buffer + scan->begin, scan_available(scan));
 	}
 	scan->marked = !err;

@@ -36,7 +36,7 @@ void scan_lock(struct scan *scan, uint64_t tag);
 
 /* To read what comes from here on twice: scan_rewind(), once the end was reached, returns here. Until then
  * nothing is logged. What cannot seek is copied meanwhile to a file without a name, in $TMPDIR or
- * /tmp. 0 or -errno. */
+ * /var/tmp. 0 or -errno. */
 int scan_mark(struct scan *scan);
 int scan_rewind(struct scan *scan);
 

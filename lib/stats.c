@@ -7,6 +7,8 @@
 
 #define EVENTS_PART 256
 
+_Static_assert(STATS_MEMORY_MIN >= SPILL_MEMORY_MIN, "the limit is the join's");
+
 static uint64_t add_saturated(uint64_t a, uint64_t b)
 {
 	return a + b < a ? UINT64_MAX : a + b;
@@ -42,7 +44,8 @@ static int stats_first_event(struct stats *stats, const struct vnt_event *event)
 	probe->last_ns = event->time_ns;
 	if (!stats->domains[domain].seen) {
 		stats->domains[domain].seen = true;
-		return epochs_domain(stats->epochs, domain, event->time_ns);
+		return changes_domain(&stats->changes, spill_now(stats->join), domain,
+				      event->time_ns);
 	}
 	return 0;
 }
@@ -80,7 +83,7 @@ static int stats_events(struct stats *stats, const struct batch *batch)
 		for (size_t i = 0; i < n && !err; i++)
 			err = stats_event(stats, &batch->events[done + i]);
 		if (!err)
-			err = join_push(stats->join, batch->events + done, n);
+			err = spill_push(stats->join, batch->events + done, n);
 	}
 	return err;
 }
@@ -149,17 +152,29 @@ static int stats_window(struct stats *stats, uint64_t time_ns)
 			  add_saturated(time_ns, horizon_ns));
 }
 
+/* What the trace had said until then. */
+static int stats_changes(struct stats *stats, uint64_t until_ns)
+{
+	int err = changes_tell(&stats->changes, until_ns, stats->epochs, stats->rates);
+
+	stats->sampling = rates_sampling(stats->rates);
+	return err;
+}
+
 static int stats_journey(void *context, const struct journey *journey)
 {
 	const struct sighting *seen = journey_sightings(journey);
 	struct stats *stats = context;
 	uint32_t flow = flows_find(&stats->flows, journey->flow);
+	uint64_t until_ns = add_saturated(seen->time_ns, stats->horizon_ns);
 	size_t pass;
 	int err = 0;
 
 	if (flow == MAP_NONE)
 		return -ENOMEM;
-	if (stats->sampling)
+	if (changes_due(&stats->changes, until_ns))
+		err = stats_changes(stats, until_ns);
+	if (stats->sampling && !err)
 		err = stats_window(stats, seen->time_ns);
 	if (!err)
 		err = flows_pass(&stats->flows, flow, seen, journey->count, &pass);
@@ -233,12 +248,8 @@ static int stats_epochs(struct stats *stats, const struct batch *batch)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < batch->count && !err; i++) {
-		err = epochs_probe(stats->epochs, &batch->epochs[i]);
-		if (!err)
-			err = rates_add(stats->rates, &batch->epochs[i]);
-	}
-	stats->sampling = rates_sampling(stats->rates);
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = changes_epoch(&stats->changes, spill_now(stats->join), &batch->epochs[i]);
 	return err;
 }
 
@@ -275,6 +286,23 @@ static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct
 	[BATCH_EPOCHS] = stats_epochs, [BATCH_COSTS] = stats_costs, [BATCH_TUNNELS] = stats_tunnels,
 };
 
+int stats_flush(struct stats *stats)
+{
+	int err = spill_flush(stats->join);
+
+	return err ? err : stats_changes(stats, UINT64_MAX);
+}
+
+void stats_limit(struct stats *stats, size_t memory)
+{
+	spill_limit(stats->join, memory);
+}
+
+size_t stats_needed(const struct stats *stats)
+{
+	return spill_needed(stats->join);
+}
+
 int stats_put(struct stats *stats, const struct batch *batch)
 {
 	if (batch->type >= BATCH_TYPES || !stats_batches[batch->type])
@@ -306,7 +334,7 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 	if (!err)
 		err = forks_open(&s->flows.forks, info);
 	if (!err)
-		err = join_open(&s->join, horizon_ns, stats_journey, s);
+		err = spill_open(&s->join, horizon_ns, stats_journey, s);
 out:
 	if (err)
 		stats_close(s);
@@ -319,7 +347,8 @@ void stats_close(struct stats *stats)
 {
 	if (!stats)
 		return;
-	join_close(stats->join);
+	spill_close(stats->join);
+	changes_release(&stats->changes);
 	epochs_close(stats->epochs);
 	rates_close(stats->rates);
 	ledger_release(&stats->ledger);

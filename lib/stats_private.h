@@ -3,8 +3,10 @@
 #ifndef VNT_STATS_PRIVATE_H
 #define VNT_STATS_PRIVATE_H
 
+#include "changes.h"
 #include "flows.h"
 #include "ledger.h"
+#include "spill.h"
 #include "stats.h"
 #include "tunnels.h"
 
@@ -48,7 +50,8 @@ struct stats {
 	struct map by_recording; /* hash of domain, recording and program -> costs */
 	struct ledger ledger;
 	struct tunnels tunnels;
-	struct join *join;
+	struct spill *join;
+	struct changes changes;
 	struct epochs *epochs;
 	struct rates *rates;
 	bool sampling; /* rates_sampling() */
@@ -58,5 +61,7 @@ struct stats {
 	uint64_t observed;
 	uint64_t ambiguous;
 };
+
+int stats_flush(struct stats *stats); /* ends all journeys; as stats_put() */
 
 #endif
