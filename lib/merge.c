@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "merge.h"
 #include "merge_input.h"
 #include "merge_tables.h"
@@ -26,6 +27,8 @@ struct merge {
 	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
 	size_t filled; /* inputs whose first batch was read: one after the other */
 	struct vnt_event *out;
+	struct pool *pool;
+	struct decoder *decoders[POOL_THREADS_MAX];
 	void *rows; /* what a row batch was copied to */
 	size_t rows_size;
 	uint64_t seen[SEEN];
@@ -41,8 +44,43 @@ uint64_t merge_damaged(const struct merge *merge)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < merge->ninputs; i++)
-		bytes += reader_damaged(merge->inputs[i].reader);
+		bytes += fetch_damaged(&merge->inputs[i].fetch);
 	return bytes;
+}
+
+uint64_t merge_offset(const struct merge *merge)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		bytes += fetch_offset(&merge->inputs[i].fetch);
+	return bytes;
+}
+
+size_t merge_memory(const struct merge *merge)
+{
+	size_t bytes = sizeof(*merge) + OUT_EVENTS * sizeof(*merge->out) + merge->rows_size +
+		       pool_threads(merge->pool) * DECODER_MEMORY;
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		bytes += merge_input_memory(&merge->inputs[i]);
+	return bytes;
+}
+
+struct pool *merge_pool(struct merge *merge)
+{
+	return merge->pool;
+}
+
+int merge_threads(struct merge *merge, unsigned int threads)
+{
+	int err = 0;
+
+	threads = threads < POOL_THREADS_MAX ? threads : POOL_THREADS_MAX;
+	for (unsigned int i = 0; i < threads && !err; i++)
+		if (!merge->decoders[i])
+			err = decoder_open(&merge->decoders[i]);
+	return err ? err : pool_grow(merge->pool, threads);
 }
 
 bool merge_incomplete(const struct merge *merge)
@@ -289,8 +327,14 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		err = -ENOMEM;
 		goto out;
 	}
-	if (clock == MERGE_CLOCK_AUTO && !clocks)
+	err = pool_open(&self->pool);
+	if (!err)
+		err = merge_threads(self, 1);
+	if (!err && clock == MERGE_CLOCK_AUTO && !clocks)
 		err = estimate_clocks(self, readers, log, log_context, reason);
+	for (size_t i = 0; !err && i < count; i++)
+		fetch_start(&self->inputs[i].fetch, readers[i], self->pool, self->decoders, log,
+			    log_context);
 	for (size_t i = 0; !err && i < count; i++) {
 		err = merge_input_read_ahead(&self->inputs[i]);
 		if (err && err != -ENOMEM)
@@ -315,6 +359,9 @@ void merge_close(struct merge *merge)
 		return;
 	for (size_t i = 0; i < merge->ninputs; i++)
 		merge_input_release(&merge->inputs[i]);
+	pool_close(merge->pool);
+	for (size_t i = 0; i < POOL_THREADS_MAX; i++)
+		decoder_close(merge->decoders[i]);
 	free(merge->inputs);
 	free(merge->heap);
 	free(merge->out);

@@ -5,6 +5,7 @@
 
 #include "activity.h"
 #include "clock_estimate.h"
+#include "fetch.h"
 
 /* Rows that were read and whose turn has not come; owns them. */
 struct ahead {
@@ -16,8 +17,10 @@ struct ahead {
 
 struct merge_input {
 	struct reader *reader;
-	uint16_t *domains; /* per domain of the input: its index in the merge */
-	uint16_t *probes;  /* per probe of the input: its index in the merge */
+	struct fetch fetch;
+	unsigned int thread; /* that takes its batches; see pool_wait() */
+	uint16_t *domains;   /* per domain of the input: its index in the merge */
+	uint16_t *probes;    /* per probe of the input: its index in the merge */
 	struct clock_estimate estimate;
 	struct timeline timeline;   /* from its times to the merge's */
 	size_t piece;               /* of the timeline, where the last event was */
@@ -69,6 +72,7 @@ size_t merge_row_size(enum batch_type type);
 void merge_input_map_rows(const struct merge_input *input, enum batch_type type, void *rows,
 			  size_t count);
 
+size_t merge_input_memory(const struct merge_input *input); /* bytes */
 void merge_input_release(struct merge_input *input);
 
 #endif

@@ -78,6 +78,12 @@ void scan_close(struct scan *scan)
 	free(scan);
 }
 
+void scan_set_log(struct scan *scan, log_fn log, void *log_context)
+{
+	scan->log = log;
+	scan->log_context = log_context;
+}
+
 static size_t scan_available(const struct scan *scan)
 {
 	return scan->end - scan->begin;
@@ -303,6 +309,11 @@ uint64_t scan_offset(const struct scan *scan)
 uint64_t scan_damaged(const struct scan *scan)
 {
 	return scan->damaged;
+}
+
+size_t scan_memory(const struct scan *scan)
+{
+	return scan->capacity;
 }
 
 bool scan_is_trace(const struct scan *scan)
