@@ -7,13 +7,15 @@
 #include "columns.h"
 #include "merge.h"
 #include "merge_input.h"
+#include "merge_sort.h"
 #include "merge_tables.h"
 
-#define OUT_EVENTS 4096
-#define SEEN       65536 /* direct-mapped; a collision only repeats a row */
+#define SEEN        65536   /* direct-mapped; a collision only repeats a row */
+#define WIDTH_FIRST 1000000 /* ns */
+#define WIDTH_MAX   (SORT_SPAN / 4)
 
-/* An input in the heap, and the time of its next row: beside it, as it is looked at all the time. */
-struct turn {
+/* A place in the order of time: those of equal time come in the order of the inputs. */
+struct place {
 	uint64_t time_ns;
 	size_t input;
 };
@@ -22,11 +24,14 @@ struct merge {
 	struct trace_info info;
 	struct merge_input *inputs;
 	size_t ninputs;
-	struct turn *heap; /* inputs whose current batch has times, the oldest on top */
-	size_t nheap;
 	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
 	size_t filled; /* inputs whose first batch was read: one after the other */
-	struct vnt_event *out;
+	uint64_t width_ns; /* of a step: events of about this much time are sorted at once */
+	size_t *taken;     /* per input: events in this step */
+	struct vnt_event
+		*runs; /* SORT_MAX of them: those that were taken, one input's behind another's, */
+	struct vnt_event *out; /* and in order of time */
+	struct sorter *sorter;
 	struct pool *pool;
 	struct decoder *decoders[POOL_THREADS_MAX];
 	void *rows; /* what a row batch was copied to */
@@ -59,7 +64,7 @@ uint64_t merge_offset(const struct merge *merge)
 
 size_t merge_memory(const struct merge *merge)
 {
-	size_t bytes = sizeof(*merge) + OUT_EVENTS * sizeof(*merge->out) + merge->rows_size +
+	size_t bytes = sizeof(*merge) + 2 * SORT_MAX * sizeof(*merge->out) + merge->rows_size +
 		       pool_threads(merge->pool) * DECODER_MEMORY;
 
 	for (size_t i = 0; i < merge->ninputs; i++)
@@ -92,77 +97,121 @@ bool merge_incomplete(const struct merge *merge)
 	return incomplete;
 }
 
-/* Older, or as old and of an input named earlier. */
-static bool comes_before(const struct turn *a, const struct turn *b)
+static bool comes_before(const struct place *a, const struct place *b)
 {
 	return a->time_ns != b->time_ns ? a->time_ns < b->time_ns : a->input < b->input;
 }
 
-/* Sinks the top of the heap to where it belongs. */
-static void sift_down(struct merge *merge)
+static void keep_first(struct place *first, uint64_t time_ns, size_t input)
 {
-	const struct turn turn = merge->heap[0];
-	size_t at = 0, child;
+	const struct place place = {time_ns, input};
 
-	while ((child = 2 * at + 1) < merge->nheap) {
-		if (child + 1 < merge->nheap)
-			child += comes_before(&merge->heap[child + 1], &merge->heap[child]);
-		if (!comes_before(&merge->heap[child], &turn))
-			break;
-		merge->heap[at] = merge->heap[child];
-		at = child;
+	if (comes_before(&place, first))
+		*first = place;
+}
+
+static bool has_rows(const struct merge_input *input)
+{
+	return input->at < input->batch.count;
+}
+
+/* Where the next row is, but for those of input `except`; input is ninputs if there is none. */
+static struct place next_row(const struct merge *merge, size_t except)
+{
+	struct place first = {UINT64_MAX, merge->ninputs};
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		if (i != except && has_rows(&merge->inputs[i]))
+			keep_first(&first, merge_input_time(&merge->inputs[i]), i);
+	return first;
+}
+
+/* Up to where events can be taken: to the end of a batch, or to an epoch. */
+static struct place next_stop(const struct merge *merge)
+{
+	struct place stop = {UINT64_MAX, merge->ninputs};
+
+	for (size_t i = 0; i < merge->ninputs; i++) {
+		const struct merge_input *input = &merge->inputs[i];
+
+		if (!has_rows(input))
+			continue;
+		keep_first(&stop,
+			   input->batch.type == BATCH_EPOCHS ? merge_input_time(input)
+							     : merge_input_last_time(input),
+			   i);
 	}
-	merge->heap[at] = turn;
+	return stop;
 }
 
-static void push(struct merge *merge, size_t input)
+/* The last time up to which rows of `input` come before the place, or are at it; false if there is none. */
+static bool last_time(const struct place *place, size_t input, uint64_t *until_ns)
 {
-	const struct turn turn = {merge_input_time(&merge->inputs[input]), input};
-	size_t at = merge->nheap++;
+	*until_ns = input > place->input ? place->time_ns - 1 : place->time_ns;
+	return input <= place->input || place->time_ns;
+}
 
-	while (at && comes_before(&turn, &merge->heap[(at - 1) / 2])) {
-		merge->heap[at] = merge->heap[(at - 1) / 2];
-		at = (at - 1) / 2;
+/* Takes the events up to `stop` and until_ns, one input's behind another's. False if there are more
+ * than room for them. */
+static bool take_runs(struct merge *merge, const struct place *stop, uint64_t until_ns,
+		      size_t *count)
+{
+	*count = 0;
+	for (size_t i = 0; i < merge->ninputs; i++) {
+		struct merge_input *input = &merge->inputs[i];
+		uint64_t last_ns;
+
+		merge->taken[i] = 0;
+		if (!has_rows(input) || input->batch.type != BATCH_EVENTS ||
+		    !last_time(stop, i, &last_ns))
+			continue;
+		last_ns = until_ns < last_ns ? until_ns : last_ns;
+		merge->taken[i] =
+			merge_input_take(input, last_ns, merge->runs + *count, SORT_MAX - *count);
+		*count += merge->taken[i];
+		if (*count == SORT_MAX && has_rows(input) && merge_input_time(input) <= last_ns)
+			return false;
 	}
-	merge->heap[at] = turn;
+	return true;
 }
 
-/* The last time that the oldest input may go to before another one's turn. */
-static uint64_t end_of_turn(const struct merge *merge)
+/* Takes it back: the inputs from the last one on that were asked for are as before. */
+static void untake_runs(struct merge *merge, size_t count)
 {
-	const struct turn *next = &merge->heap[1];
-
-	if (merge->nheap < 2)
-		return UINT64_MAX;
-	if (merge->nheap > 2 && comes_before(&merge->heap[2], next))
-		next = &merge->heap[2];
-	/* On a tie the one named earlier comes first. If that is not the oldest, it is later, and
-	 * so not at 0. */
-	return merge->heap[0].input > next->input ? next->time_ns - 1 : next->time_ns;
-}
-
-/* The oldest input has moved on: to its new place, or to where its next batch is read. */
-static void end_turn(struct merge *merge)
-{
-	const struct merge_input *input = &merge->inputs[merge->heap[0].input];
-
-	if (input->at < input->batch.count) {
-		merge->heap[0].time_ns = merge_input_time(input);
-	} else {
-		merge->refill = merge->heap[0].input;
-		merge->heap[0] = merge->heap[--merge->nheap];
+	for (size_t i = 0; count; i++) {
+		merge->inputs[i].at -= merge->taken[i];
+		count -= merge->taken[i];
 	}
-	sift_down(merge);
 }
 
-/* Copies from the oldest input what precedes all others; returns how many events. */
-static size_t take_run(struct merge *merge, struct vnt_event *out, size_t room)
+static uint64_t end_of_step(const struct merge *merge, uint64_t first_ns)
 {
-	struct merge_input *input = &merge->inputs[merge->heap[0].input];
-	size_t taken = merge_input_take(input, end_of_turn(merge), out, room);
+	return first_ns < UINT64_MAX - merge->width_ns ? first_ns + merge->width_ns : UINT64_MAX;
+}
 
-	end_turn(merge);
-	return taken;
+/* The next events, from `first` on, with those of equal time complete or the first ones of them. */
+static int take_events(struct merge *merge, const struct place *first, struct batch *batch)
+{
+	const struct place stop = next_stop(merge);
+	const struct vnt_event *events = merge->runs;
+	uint64_t until_ns = end_of_step(merge, first->time_ns);
+	size_t count;
+
+	while (!take_runs(merge, &stop, until_ns, &count) && merge->width_ns) {
+		untake_runs(merge, count);
+		merge->width_ns /= 2;
+		until_ns = end_of_step(merge, first->time_ns);
+	}
+	if (count < SORT_MAX / 2 && until_ns < stop.time_ns && merge->width_ns < WIDTH_MAX)
+		merge->width_ns = merge->width_ns * 2 + 1;
+	if (merge->taken[first->input] < count) {
+		sorter_run(merge->sorter, first->time_ns, merge->runs, count, merge->out);
+		events = merge->out;
+	}
+	if (!has_rows(&merge->inputs[stop.input]))
+		merge->refill = stop.input;
+	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = events};
+	return 1;
 }
 
 /* Drops flows, or tunnels, that were passed on lately; returns how many are left. */
@@ -204,19 +253,21 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 }
 
 /* Epochs come at their time, so that a sink knows who was observing when. */
-static int take_epochs(struct merge *merge, struct batch *batch)
+static int take_epochs(struct merge *merge, size_t index, struct batch *batch)
 {
-	struct merge_input *input = &merge->inputs[merge->heap[0].input];
-
-	uint64_t until_ns = end_of_turn(merge);
+	struct merge_input *input = &merge->inputs[index];
+	struct place next = next_row(merge, index);
 	size_t first = input->at;
+	uint64_t until_ns;
 
-	while (input->at < input->batch.count && merge_input_time(input) <= until_ns)
+	last_time(&next, index, &until_ns);
+	while (has_rows(input) && merge_input_time(input) <= until_ns)
 		input->at++;
 	*batch = (struct batch){.type = BATCH_EPOCHS,
 				.count = input->at - first,
 				.epochs = input->batch.epochs + first};
-	end_turn(merge);
+	if (!has_rows(input))
+		merge->refill = index;
 	return pass_rows(merge, input, batch);
 }
 
@@ -230,41 +281,27 @@ static int refill(struct merge *merge, struct batch *batch)
 		return err;
 	if (err && !merge_has_times(batch->type))
 		return pass_rows(merge, input, batch);
-	if (err)
-		push(merge, merge->refill);
 	merge->filled += merge->refill == merge->filled;
 	merge->refill = merge->filled;
 	return 0;
 }
 
-static int pass_events(struct merge *merge, struct batch *batch, size_t count)
-{
-	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = merge->out};
-	return count > 0;
-}
-
 int merge_next(struct merge *merge, struct batch *batch)
 {
-	size_t count = 0;
+	struct place first;
 
-	while (count < OUT_EVENTS) {
-		if (merge->refill != merge->ninputs) {
-			int err;
+	while (merge->refill != merge->ninputs) {
+		int err = refill(merge, batch);
 
-			if (count)
-				break; /* what is read now comes after these */
-			err = refill(merge, batch);
-			if (err < 0 || (err && batch->count))
-				return err;
-			continue;
-		}
-		if (!merge->nheap)
-			break;
-		if (merge->inputs[merge->heap[0].input].batch.type == BATCH_EPOCHS)
-			return count ? pass_events(merge, batch, count) : take_epochs(merge, batch);
-		count += take_run(merge, merge->out + count, OUT_EVENTS - count);
+		if (err < 0 || (err && batch->count))
+			return err;
 	}
-	return pass_events(merge, batch, count);
+	first = next_row(merge, merge->ninputs);
+	if (first.input == merge->ninputs)
+		return 0;
+	if (merge->inputs[first.input].batch.type == BATCH_EPOCHS)
+		return take_epochs(merge, first.input, batch);
+	return take_events(merge, &first, batch);
 }
 
 static int take_readers(struct merge *merge, struct reader **readers, size_t count, log_fn log,
@@ -321,9 +358,12 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	err = take_readers(self, readers, count, log, log_context);
 	if (err)
 		goto out;
-	self->heap = calloc(count, sizeof(*self->heap));
-	self->out = calloc(OUT_EVENTS, sizeof(*self->out));
-	if (!self->heap || !self->out) {
+	self->width_ns = WIDTH_FIRST;
+	self->taken = calloc(count, sizeof(*self->taken));
+	self->runs = calloc(SORT_MAX, sizeof(*self->runs));
+	self->out = calloc(SORT_MAX, sizeof(*self->out));
+	self->sorter = malloc(sizeof(*self->sorter));
+	if (!self->taken || !self->runs || !self->out || !self->sorter) {
 		err = -ENOMEM;
 		goto out;
 	}
@@ -363,8 +403,10 @@ void merge_close(struct merge *merge)
 	for (size_t i = 0; i < POOL_THREADS_MAX; i++)
 		decoder_close(merge->decoders[i]);
 	free(merge->inputs);
-	free(merge->heap);
+	free(merge->taken);
+	free(merge->runs);
 	free(merge->out);
+	free(merge->sorter);
 	free(merge->rows);
 	trace_info_release(&merge->info);
 	free(merge);

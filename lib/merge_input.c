@@ -34,6 +34,11 @@ uint64_t merge_input_time(const struct merge_input *input)
 	return correct(input, time_ns < input->next_ns ? time_ns : input->next_ns);
 }
 
+uint64_t merge_input_last_time(const struct merge_input *input)
+{
+	return correct(input, input->batch.events[input->batch.count - 1].time_ns);
+}
+
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
 			size_t room)
 {

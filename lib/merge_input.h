@@ -62,6 +62,9 @@ int merge_input_next(struct merge_input *input, struct batch *batch);
  */
 uint64_t merge_input_time(const struct merge_input *input);
 
+/* ... of the last row of the current batch, which is of events. */
+uint64_t merge_input_last_time(const struct merge_input *input);
+
 /* Moves events with times up to and with until_ns, at most `room`; returns how many. */
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
 			size_t room);
