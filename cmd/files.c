@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,27 @@ static bool read_clocks(const char *name, struct clock_table *clocks)
 	return !err;
 }
 
+/* CPUs that this process may run on. */
+static unsigned int count_cpus(void)
+{
+	cpu_set_t cpus;
+
+	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
+}
+
+bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t more, uint64_t *left)
+{
+	uint64_t needed = merge_memory(merge) + more;
+
+	if (needed > memory) {
+		message_error("--memory is too small: %lluM are needed to read these files",
+			      (unsigned long long)((needed >> 20) + 1));
+		return false;
+	}
+	*left = memory - needed;
+	return true;
+}
+
 struct merge *files_open_traces(const struct string_list *names, const char *clock)
 {
 	static const struct {
@@ -203,6 +225,9 @@ struct merge *files_open_traces(const struct string_list *names, const char *clo
 	if (readers && merge_open(&merge, readers, names->count, choice->clock,
 				  choice->file ? &clocks : NULL, message_log, NULL, reason))
 		message_error("%s", reason);
+	if (merge && merge_threads(merge, count_cpus()))
+		message_detail(
+			"there are fewer threads than CPUs"); /* and it goes on without them */
 	if (merge)
 		describe(merge_info(merge));
 	free(readers);

@@ -9,13 +9,16 @@
 #include "message.h"
 #include "lib/format.h"
 #include "lib/stats.h"
+#include "lib/tempfile.h"
 
-/* How long a packet may be under way: beyond what queues hold, within what memory holds. */
-#define HORIZON_NS 1000000000ull
+/* How long a packet may be under way: beyond what queues hold. */
+#define DEFAULT_HORIZON_NS 1000000000ull
 
 struct report_config {
 	const char *output;
 	const char *format;
+	uint64_t horizon_ns;
+	uint64_t memory;
 	bool quiet;
 	bool verbose;
 	struct string_list inputs;
@@ -28,23 +31,48 @@ static const struct option_row rows[] = {
 	 "How to print the report (default text)"},
 	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
 	 "Write the report to FILE (default -)"},
+	{"horizon", 256, "SECONDS", OPTION_SECONDS, FIELD(horizon_ns),
+	 "A packet is under way for at most SECONDS (default 1)"},
+	{"memory", 257, "SIZE", OPTION_SIZE, FIELD(memory),
+	 "Keep packets that do not fit into SIZE in temporary files (default 1G)"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
 	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose),
 	 "Say more: the domains and their clocks"},
 	{},
 };
 
-static int gather(struct merge *merge, struct stats *stats)
+/* What the joining of packets says; the report is not finished. */
+static int explain_join(const struct stats *stats, int err)
+{
+	if (err == -ENOBUFS)
+		message_error(
+			"--memory is too small: the events of one packet alone need %zuM more",
+			(stats_needed(stats) >> 20) + 1);
+	else if (err == -ENOMEM)
+		message_error("%s", strerror(ENOMEM));
+	else if (err)
+		message_error("cannot keep packets in a file in '%s': %s", tempfile_folder(),
+			      strerror(-err));
+	return err;
+}
+
+/* False after saying why. */
+static bool gather(const struct report_config *config, struct merge *merge, struct stats *stats)
 {
 	struct batch batch;
+	uint64_t left;
 	int err;
 
 	while ((err = merge_next(merge, &batch)) > 0) {
-		err = stats_put(stats, &batch);
-		if (err)
-			break;
+		if (!files_check_memory(merge, config->memory, STATS_MEMORY_MIN, &left))
+			return false;
+		stats_limit(stats, left + STATS_MEMORY_MIN);
+		if (explain_join(stats, stats_put(stats, &batch)))
+			return false;
 	}
-	return err;
+	if (err)
+		message_error("cannot read the inputs: %s", strerror(-err));
+	return !err;
 }
 
 static int print(const struct report_config *config, const struct format *format,
@@ -72,15 +100,10 @@ static int run_report(const struct report_config *config, const struct format *f
 	struct report report = {};
 	struct stats *stats;
 	int code = EXIT_FAILED;
-	int err = stats_open(&stats, merge_info(merge), HORIZON_NS);
 
-	if (!err)
-		err = gather(merge, stats);
-	if (!err)
-		err = stats_report(stats, &report);
-	if (err)
-		message_error("cannot read the inputs: %s", strerror(-err));
-	else
+	if (stats_open(&stats, merge_info(merge), config->horizon_ns))
+		message_error("%s", strerror(ENOMEM));
+	else if (gather(config, merge, stats) && !explain_join(stats, stats_report(stats, &report)))
 		code = print(config, format, &report);
 	if (code == EXIT_DONE && merge_incomplete(merge))
 		code = EXIT_INCOMPLETE;
@@ -91,7 +114,12 @@ static int run_report(const struct report_config *config, const struct format *f
 
 static int report_main(int argc, char **argv)
 {
-	struct report_config config = {.output = "-", .format = "text"};
+	struct report_config config = {
+		.output = "-",
+		.format = "text",
+		.horizon_ns = DEFAULT_HORIZON_NS,
+		.memory = DEFAULT_MEMORY,
+	};
 	const struct format *format;
 	struct merge *merge;
 	int code = EXIT_FAILED;

@@ -82,7 +82,8 @@ int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done, void 
 void spill_limit(struct spill *spill, size_t memory)
 {
 	spill->memory = memory;
-	join_limit(spill->join, memory - BUFFERED);
+	if (spill->join)
+		join_limit(spill->join, memory - BUFFERED);
 }
 
 /* Each level divides by other bits of the hash. */
