@@ -20,6 +20,27 @@ struct place {
 	size_t input;
 };
 
+/* One batch, and what it is made of. */
+struct merged {
+	struct batch batch;
+	int result; /* as of merge_next() */
+	struct vnt_event
+		*runs; /* SORT_MAX of them: those of a step, one input's behind another's, */
+	struct vnt_event *out; /* and in order of time */
+	void *rows;            /* what a row batch was copied to */
+	size_t rows_size;
+};
+
+/* Batches that are made at once, while those before are used: so many that it pays to wake a thread. */
+#define ROUND 4
+
+struct round {
+	struct merged merged[ROUND];
+	size_t count;
+	uint64_t offset; /* after it */
+	size_t memory;
+};
+
 struct merge {
 	struct trace_info info;
 	struct merge_input *inputs;
@@ -28,14 +49,15 @@ struct merge {
 	size_t filled; /* inputs whose first batch was read: one after the other */
 	uint64_t width_ns; /* of a step: events of about this much time are sorted at once */
 	size_t *taken;     /* per input: events in this step */
-	struct vnt_event
-		*runs; /* SORT_MAX of them: those that were taken, one input's behind another's, */
-	struct vnt_event *out; /* and in order of time */
 	struct sorter *sorter;
+	struct merged *making;
 	struct pool *pool;
 	struct decoder *decoders[POOL_THREADS_MAX];
-	void *rows; /* what a row batch was copied to */
-	size_t rows_size;
+	struct task task;    /* makes a round */
+	unsigned int thread; /* that runs it */
+	struct round rounds[2];
+	unsigned int side; /* the round that is handed out; the task makes the other one */
+	size_t handed;     /* of it */
 	uint64_t seen[SEEN];
 };
 
@@ -53,7 +75,17 @@ uint64_t merge_damaged(const struct merge *merge)
 	return bytes;
 }
 
-uint64_t merge_offset(const struct merge *merge)
+/* What the inputs take, and the decoders. */
+static size_t inputs_memory(const struct merge *merge)
+{
+	size_t bytes = pool_threads(merge->pool) * (size_t)DECODER_MEMORY;
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		bytes += merge_input_memory(&merge->inputs[i]);
+	return bytes;
+}
+
+static uint64_t inputs_offset(const struct merge *merge)
 {
 	uint64_t bytes = 0;
 
@@ -62,14 +94,16 @@ uint64_t merge_offset(const struct merge *merge)
 	return bytes;
 }
 
+uint64_t merge_offset(const struct merge *merge)
+{
+	return merge->rounds[merge->side].offset;
+}
+
 size_t merge_memory(const struct merge *merge)
 {
-	size_t bytes = sizeof(*merge) + 2 * SORT_MAX * sizeof(*merge->out) + merge->rows_size +
-		       pool_threads(merge->pool) * DECODER_MEMORY;
+	size_t events = 2ull * ROUND * 2 * SORT_MAX * sizeof(struct vnt_event);
 
-	for (size_t i = 0; i < merge->ninputs; i++)
-		bytes += merge_input_memory(&merge->inputs[i]);
-	return bytes;
+	return sizeof(*merge) + sizeof(*merge->sorter) + events + merge->rounds[merge->side].memory;
 }
 
 struct pool *merge_pool(struct merge *merge)
@@ -166,8 +200,8 @@ static bool take_runs(struct merge *merge, const struct place *stop, uint64_t un
 		    !last_time(stop, i, &last_ns))
 			continue;
 		last_ns = until_ns < last_ns ? until_ns : last_ns;
-		merge->taken[i] =
-			merge_input_take(input, last_ns, merge->runs + *count, SORT_MAX - *count);
+		merge->taken[i] = merge_input_take(input, last_ns, merge->making->runs + *count,
+						   SORT_MAX - *count);
 		*count += merge->taken[i];
 		if (*count == SORT_MAX && has_rows(input) && merge_input_time(input) <= last_ns)
 			return false;
@@ -193,7 +227,7 @@ static uint64_t end_of_step(const struct merge *merge, uint64_t first_ns)
 static int take_events(struct merge *merge, const struct place *first, struct batch *batch)
 {
 	const struct place stop = next_stop(merge);
-	const struct vnt_event *events = merge->runs;
+	const struct vnt_event *events = merge->making->runs;
 	uint64_t until_ns = end_of_step(merge, first->time_ns);
 	size_t count;
 
@@ -205,8 +239,9 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 	if (count < SORT_MAX / 2 && until_ns < stop.time_ns && merge->width_ns < WIDTH_MAX)
 		merge->width_ns = merge->width_ns * 2 + 1;
 	if (merge->taken[first->input] < count) {
-		sorter_run(merge->sorter, first->time_ns, merge->runs, count, merge->out);
-		events = merge->out;
+		events = merge->making->out;
+		sorter_run(merge->sorter, first->time_ns, merge->making->runs, count,
+			   merge->making->out);
 	}
 	if (!has_rows(&merge->inputs[stop.input]))
 		merge->refill = stop.input;
@@ -218,7 +253,7 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 static size_t keep_new(struct merge *merge, enum batch_type type, size_t count)
 {
 	size_t size = merge_row_size(type), kept = 0;
-	char *rows = merge->rows;
+	char *rows = merge->making->rows;
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t hash = *(const uint64_t *)(rows + i * size); /* it comes first in both */
@@ -236,17 +271,17 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 {
 	size_t size = merge_row_size(batch->type) * batch->count;
 
-	if (size > merge->rows_size) {
-		void *grown = realloc(merge->rows, size);
+	if (size > merge->making->rows_size) {
+		void *grown = realloc(merge->making->rows, size);
 
 		if (!grown)
 			return -ENOMEM;
-		merge->rows = grown;
-		merge->rows_size = size;
+		merge->making->rows = grown;
+		merge->making->rows_size = size;
 	}
-	memcpy(merge->rows, batch->rows, size);
-	merge_input_map_rows(input, batch->type, merge->rows, batch->count);
-	batch->rows = merge->rows;
+	memcpy(merge->making->rows, batch->rows, size);
+	merge_input_map_rows(input, batch->type, merge->making->rows, batch->count);
+	batch->rows = merge->making->rows;
 	if (batch->type == BATCH_FLOWS || batch->type == BATCH_TUNNELS)
 		batch->count = keep_new(merge, batch->type, batch->count);
 	return 1;
@@ -275,8 +310,10 @@ static int take_epochs(struct merge *merge, size_t index, struct batch *batch)
 static int refill(struct merge *merge, struct batch *batch)
 {
 	struct merge_input *input = &merge->inputs[merge->refill];
-	int err = merge_input_next(input, batch);
+	int err;
 
+	input->thread = merge->thread;
+	err = merge_input_next(input, batch);
 	if (err < 0)
 		return err;
 	if (err && !merge_has_times(batch->type))
@@ -286,7 +323,8 @@ static int refill(struct merge *merge, struct batch *batch)
 	return 0;
 }
 
-int merge_next(struct merge *merge, struct batch *batch)
+/* As merge_next(), to what is being made. */
+static int make_batch(struct merge *merge, struct batch *batch)
 {
 	struct place first;
 
@@ -302,6 +340,59 @@ int merge_next(struct merge *merge, struct batch *batch)
 	if (merge->inputs[first.input].batch.type == BATCH_EPOCHS)
 		return take_epochs(merge, first.input, batch);
 	return take_events(merge, &first, batch);
+}
+
+/* Alone a thread makes one batch, which it then finds in the cache. */
+static void make_round(struct task *task, unsigned int thread)
+{
+	struct merge *merge = (struct merge *)((char *)task - offsetof(struct merge, task));
+	struct round *round = &merge->rounds[!merge->side];
+	size_t count = pool_threads(merge->pool) > 1 ? ROUND : 1;
+
+	merge->thread = thread;
+	round->count = 0;
+	do {
+		merge->making = &round->merged[round->count++];
+		merge->making->result = make_batch(merge, &merge->making->batch);
+	} while (merge->making->result > 0 && round->count < count);
+	round->memory = inputs_memory(merge);
+	round->offset = inputs_offset(merge);
+}
+
+int merge_next(struct merge *merge, struct batch *batch)
+{
+	const struct round *round = &merge->rounds[merge->side];
+	const struct merged *last = round->count ? &round->merged[round->count - 1] : NULL;
+
+	if (last && merge->handed == round->count && last->result <= 0)
+		return last->result;
+	if (merge->handed == round->count) {
+		if (!last)
+			pool_submit(merge->pool, &merge->task);
+		pool_wait(merge->pool, &merge->task, 0);
+		merge->side = !merge->side;
+		merge->handed = 0;
+		round = &merge->rounds[merge->side];
+		if (round->merged[round->count - 1].result > 0)
+			pool_submit(merge->pool, &merge->task);
+	}
+	last = &round->merged[merge->handed++];
+	*batch = last->batch;
+	return last->result;
+}
+
+static int make_room(struct merge *merge)
+{
+	for (int i = 0; i < 2 * ROUND; i++) {
+		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
+
+		merged->runs = malloc(SORT_MAX * sizeof(*merged->runs));
+		merged->out = malloc(SORT_MAX * sizeof(*merged->out));
+		if (!merged->runs || !merged->out)
+			return -ENOMEM;
+	}
+	merge->task.run = make_round;
+	return 0;
 }
 
 static int take_readers(struct merge *merge, struct reader **readers, size_t count, log_fn log,
@@ -360,10 +451,8 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		goto out;
 	self->width_ns = WIDTH_FIRST;
 	self->taken = calloc(count, sizeof(*self->taken));
-	self->runs = calloc(SORT_MAX, sizeof(*self->runs));
-	self->out = calloc(SORT_MAX, sizeof(*self->out));
 	self->sorter = malloc(sizeof(*self->sorter));
-	if (!self->taken || !self->runs || !self->out || !self->sorter) {
+	if (!self->taken || !self->sorter || make_room(self)) {
 		err = -ENOMEM;
 		goto out;
 	}
@@ -384,6 +473,8 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	if (!err)
 		err = merge_join_tables(&self->info, self->inputs, count, clock == MERGE_CLOCK_AUTO,
 					clocks, log, log_context, reason);
+	if (!err)
+		self->rounds[0].memory = inputs_memory(self);
 out:
 	if (err) {
 		merge_close(self);
@@ -397,6 +488,8 @@ void merge_close(struct merge *merge)
 {
 	if (!merge)
 		return;
+	if (merge->pool)
+		pool_wait(merge->pool, &merge->task, 0);
 	for (size_t i = 0; i < merge->ninputs; i++)
 		merge_input_release(&merge->inputs[i]);
 	pool_close(merge->pool);
@@ -404,10 +497,12 @@ void merge_close(struct merge *merge)
 		decoder_close(merge->decoders[i]);
 	free(merge->inputs);
 	free(merge->taken);
-	free(merge->runs);
-	free(merge->out);
+	for (int i = 0; i < 2 * ROUND; i++) {
+		free(merge->rounds[i / ROUND].merged[i % ROUND].runs);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].out);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
+	}
 	free(merge->sorter);
-	free(merge->rows);
 	trace_info_release(&merge->info);
 	free(merge);
 }
