@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "files.h"
 #include "message.h"
+#include "progress.h"
 #include "lib/writer.h"
 
 struct merge_config {
@@ -41,7 +42,8 @@ enum side {
 };
 
 /* Passes one batch on: 1; 0 at the end; -errno. */
-static int copy_batch(struct merge *merge, struct writer *writer, uint64_t memory, enum side *side)
+static int copy_batch(struct merge *merge, struct writer *writer, uint64_t memory,
+		      struct progress *progress, enum side *side)
 {
 	struct batch batch;
 	uint64_t left;
@@ -57,24 +59,28 @@ static int copy_batch(struct merge *merge, struct writer *writer, uint64_t memor
 	*side = WRITING;
 	if (!err)
 		return writer_flush(writer);
+	progress_batch(progress, merge, &batch);
 	err = writer_put(writer, &batch);
 	return err ? err : 1;
 }
 
 /* 0, or -errno; *side says of what. */
-static int copy(struct merge *merge, const struct output *output, uint64_t memory, uint64_t *events,
-		enum side *side)
+static int copy(struct merge *merge, const struct output *output, const struct merge_config *config,
+		uint64_t *events, enum side *side)
 {
+	struct progress progress;
 	struct writer *writer;
 	int err;
 
+	progress_begin(&progress, &config->inputs);
 	*side = WRITING;
 	err = writer_open(&writer, output->fd, merge_info(merge));
 	if (!err)
 		err = writer_use(writer, merge_pool(merge));
 	if (!err)
-		while ((err = copy_batch(merge, writer, memory, side)) > 0)
+		while ((err = copy_batch(merge, writer, config->memory, &progress, side)) > 0)
 			;
+	progress_end(&progress);
 	*events = writer ? writer_events(writer) : 0;
 	writer_close(writer);
 	return err;
@@ -90,7 +96,7 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 
 	if (files_open_output(&output, config->output))
 		return EXIT_FAILED;
-	err = copy(merge, &output, config->memory, &events, &side);
+	err = copy(merge, &output, config, &events, &side);
 	if (err && side == WRITING)
 		files_write_error(config->output, err);
 	else if (err && side == READING)

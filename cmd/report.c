@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "files.h"
 #include "message.h"
+#include "progress.h"
 #include "lib/format.h"
 #include "lib/stats.h"
 #include "lib/tempfile.h"
@@ -56,23 +57,36 @@ static int explain_join(const struct stats *stats, int err)
 	return err;
 }
 
-/* False after saying why. */
-static bool gather(const struct report_config *config, struct merge *merge, struct stats *stats)
+/* 1; 0 at the end; -errno after saying it. */
+static int gather_batch(const struct report_config *config, struct merge *merge,
+			struct stats *stats, struct progress *progress)
 {
 	struct batch batch;
 	uint64_t left;
+	int err = merge_next(merge, &batch);
+
+	if (err < 0)
+		message_error("cannot read the inputs: %s", strerror(-err));
+	if (err <= 0)
+		return err;
+	progress_batch(progress, merge, &batch);
+	if (!files_check_memory(merge, config->memory, STATS_MEMORY_MIN, &left))
+		return -ENOBUFS;
+	stats_limit(stats, left + STATS_MEMORY_MIN);
+	err = explain_join(stats, stats_put(stats, &batch));
+	return err ? err : 1;
+}
+
+static int gather(const struct report_config *config, struct merge *merge, struct stats *stats)
+{
+	struct progress progress;
 	int err;
 
-	while ((err = merge_next(merge, &batch)) > 0) {
-		if (!files_check_memory(merge, config->memory, STATS_MEMORY_MIN, &left))
-			return false;
-		stats_limit(stats, left + STATS_MEMORY_MIN);
-		if (explain_join(stats, stats_put(stats, &batch)))
-			return false;
-	}
-	if (err)
-		message_error("cannot read the inputs: %s", strerror(-err));
-	return !err;
+	progress_begin(&progress, &config->inputs);
+	while ((err = gather_batch(config, merge, stats, &progress)) > 0)
+		;
+	progress_end(&progress);
+	return err;
 }
 
 static int print(const struct report_config *config, const struct format *format,
@@ -103,7 +117,8 @@ static int run_report(const struct report_config *config, const struct format *f
 
 	if (stats_open(&stats, merge_info(merge), config->horizon_ns))
 		message_error("%s", strerror(ENOMEM));
-	else if (gather(config, merge, stats) && !explain_join(stats, stats_report(stats, &report)))
+	else if (!gather(config, merge, stats) &&
+		 !explain_join(stats, stats_report(stats, &report)))
 		code = print(config, format, &report);
 	if (code == EXIT_DONE && merge_incomplete(merge))
 		code = EXIT_INCOMPLETE;
