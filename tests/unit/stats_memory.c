@@ -11,6 +11,7 @@
 #define PROBES     6
 #define ROUNDS     60
 #define EVENTS     500 /* of a round */
+#define PACKETS    3000
 #define HORIZON_NS 400000
 
 struct scene {
@@ -20,6 +21,7 @@ struct scene {
 	struct probe probes[PROBES];
 	struct trace_info info;
 	struct vnt_event events[EVENTS];
+	struct vnt_event packets[PACKETS]; /* under way */
 };
 
 static uint64_t random_below(struct scene *scene, uint64_t limit)
@@ -40,24 +42,26 @@ static void make_scene(struct scene *scene, uint64_t seed)
 	}
 }
 
-/* Packets that are new or were seen before, of probes that come to know of each other late. */
+/* Packets go from probe to probe, some get lost, and the last domain is not there from the start. */
 static struct batch make_events(struct scene *scene, size_t round)
 {
-	for (size_t i = 0; i < EVENTS; i++) {
-		const struct vnt_event *before = &scene->events[random_below(scene, EVENTS)];
-		bool again = random_below(scene, 3) != 0;
+	uint16_t probes = round > ROUNDS / 2 ? PROBES : PROBES - 2;
 
+	for (size_t i = 0; i < EVENTS; i++) {
+		struct vnt_event *packet = &scene->packets[random_below(scene, PACKETS)];
+
+		if (!packet->length || packet->probe >= probes)
+			*packet = (struct vnt_event){
+				.flow = random_below(scene, 8),
+				.key = random_below(scene, 1ull << 31) << 20,
+				.length = 100,
+				.payload = 60,
+				.flags = random_below(scene, 2) * VNT_PACKET_TCP_DATA,
+			};
 		scene->time_ns += random_below(scene, 40);
-		scene->events[i] = (struct vnt_event){
-			.time_ns = scene->time_ns,
-			.flow = again ? before->flow : random_below(scene, 8),
-			.key = again ? before->key : random_below(scene, 1ull << 31) << 20,
-			.length = 100 + random_below(scene, 2),
-			.payload = 60,
-			.flags = random_below(scene, 2) ? VNT_PACKET_TCP_DATA : 0,
-			.probe = random_below(scene, round > 30 ? PROBES : 4),
-			.cpu = random_below(scene, 3),
-		};
+		packet->time_ns = scene->time_ns;
+		scene->events[i] = *packet;
+		packet->probe += random_below(scene, 10) ? 1 : 1 + random_below(scene, PROBES);
 	}
 	return (struct batch){.type = BATCH_EVENTS, .count = EVENTS, .events = scene->events};
 }
