@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -128,6 +129,17 @@ static struct reader *open_trace(const char *name)
 	return reader;
 }
 
+/* Every input is open all the time, and there may be many. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 /* Readers of all names, NULL if one of them cannot be opened. */
 static struct reader **open_traces(const struct string_list *names)
 {
@@ -137,6 +149,7 @@ static struct reader **open_traces(const struct string_list *names)
 		message_error("%s", strerror(ENOMEM));
 		return NULL;
 	}
+	allow_many_files();
 	for (size_t i = 0; i < names->count; i++) {
 		readers[i] = open_trace(names->items[i]);
 		if (readers[i])
