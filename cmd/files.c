@@ -203,10 +203,11 @@ static unsigned int count_cpus(void)
 bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t more, uint64_t *left)
 {
 	uint64_t needed = merge_memory(merge) + more;
+	unsigned long long megabytes = needed / (1 << 20) + 1;
 
 	if (needed > memory) {
 		message_error("--memory is too small: %lluM are needed to read these files",
-			      (unsigned long long)((needed >> 20) + 1));
+			      megabytes);
 		return false;
 	}
 	*left = memory - needed;
