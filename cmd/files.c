@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,10 +58,12 @@ int files_open_output(struct output *output, const char *path)
 	output->created = output->fd >= 0;
 	if (output->fd < 0 && errno == EEXIST)
 		output->fd = open(path, flags, 0600);
-	if (output->fd >= 0)
-		return 0;
-	message_error("cannot open '%s': %s", path, strerror(errno));
-	return -EIO;
+	if (output->fd < 0) {
+		message_error("cannot open '%s': %s", path, strerror(errno));
+		return -EIO;
+	}
+	flock(output->fd, LOCK_EX | LOCK_NB); /* says that it grows, see is_growing() */
+	return 0;
 }
 
 int files_close_output(struct output *output, bool keep)
@@ -109,10 +112,20 @@ static void explain_open(const char *name, int err)
 	message_error("cannot read '%s': %s", name, strerror(-err));
 }
 
+/* Whoever writes a trace holds a lock on it, which the kernel takes away however that ends. */
+static bool is_growing(int fd)
+{
+	if (flock(fd, LOCK_SH | LOCK_NB))
+		return errno == EWOULDBLOCK;
+	flock(fd, LOCK_UN);
+	return false;
+}
+
 static struct reader *open_trace(const char *name)
 {
 	struct reader *reader = NULL;
 	int fd = STDIN_FILENO, err;
+	bool growing;
 
 	if (is_standard(name)) {
 		name = "standard input";
@@ -123,9 +136,12 @@ static struct reader *open_trace(const char *name)
 			return NULL;
 		}
 	}
+	growing = is_growing(fd);
 	err = reader_open(&reader, fd, name, message_log, NULL);
 	if (err)
 		explain_open(name, err);
+	else if (growing)
+		reader_set_growing(reader);
 	return reader;
 }
 

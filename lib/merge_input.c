@@ -191,12 +191,13 @@ static bool hold_behind_damage(struct merge_input *input, struct batch *batch)
 	return true;
 }
 
-/* Where damage may hide the end, that was said. */
+/* Where damage may hide the end, that was said; and one that is still recorded has none. */
 static void end_input(struct merge_input *input)
 {
 	char line[512];
 
-	if (!input->activity.ended && !activity_complete(&input->activity) &&
+	if (!reader_is_growing(input->reader) && !input->activity.ended &&
+	    !activity_complete(&input->activity) &&
 	    fetch_damaged(&input->fetch) == input->damaged_before) {
 		input->incomplete = true;
 		snprintf(line, sizeof(line),

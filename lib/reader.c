@@ -305,6 +305,16 @@ void reader_set_log(struct reader *reader, log_fn log, void *log_context)
 	scan_set_log(reader->scan, log, log_context);
 }
 
+void reader_set_growing(struct reader *reader)
+{
+	scan_set_growing(reader->scan);
+}
+
+bool reader_is_growing(const struct reader *reader)
+{
+	return scan_is_growing(reader->scan);
+}
+
 void reader_lend(struct reader *reader, struct decoder *decoder)
 {
 	if (!reader->borrowed)

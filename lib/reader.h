@@ -38,6 +38,10 @@ uint64_t reader_offset(const struct reader *reader); /* bytes read and used up, 
 size_t reader_memory(const struct reader *reader);   /* bytes, without the decoder */
 void reader_set_log(struct reader *reader, log_fn log, void *log_context);
 
+/* Somebody is writing the file: it is read as far as it goes, and nothing is missing behind. */
+void reader_set_growing(struct reader *reader);
+bool reader_is_growing(const struct reader *reader);
+
 /* Decodes with this one from now on: it remembers nothing between two calls of reader_next(), and so
  * can be shared. It outlives the reader. */
 struct decoder;

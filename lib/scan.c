@@ -27,6 +27,7 @@ struct scan {
 	uint64_t tag;
 	bool locked;
 	bool is_trace;
+	bool growing;
 	size_t block_size; /* of the block at `begin` */
 	bool incomplete;   /* the file ends inside it */
 	bool skipping;
@@ -203,7 +204,9 @@ static bool scan_parse(struct scan *scan, struct vnt_block *block)
 
 static int scan_finish(struct scan *scan)
 {
-	if (scan_available(scan))
+	if (scan->growing && !scan->skipping)
+		scan_advance(scan, scan_available(scan));
+	else if (scan_available(scan))
 		scan_skip(scan, scan_available(scan), true);
 	scan_end_skip(scan, true);
 	return 0;
@@ -234,6 +237,8 @@ int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payloa
 		return err;
 	stored = scan->buffer + scan->begin + sizeof(*block);
 	scan->incomplete = scan_available(scan) < scan->block_size;
+	if (scan->incomplete && scan->growing && !scan->skipping)
+		return scan_finish(scan);
 	*payload = NULL;
 	if (!scan->incomplete && crc32c(stored, block->stored) == block->payload_crc)
 		*payload = stored;
@@ -262,6 +267,16 @@ void scan_lock(struct scan *scan, uint64_t tag)
 {
 	scan->tag = tag;
 	scan->locked = true;
+}
+
+void scan_set_growing(struct scan *scan)
+{
+	scan->growing = true;
+}
+
+bool scan_is_growing(const struct scan *scan)
+{
+	return scan->growing;
 }
 
 int scan_mark(struct scan *scan)

@@ -35,6 +35,10 @@ void scan_reject(struct scan *scan);
  * that nothing is logged, and the end is where no header can begin any more. */
 void scan_lock(struct scan *scan, uint64_t tag);
 
+/* Somebody is writing the file: that it ends within a block is no damage. */
+void scan_set_growing(struct scan *scan);
+bool scan_is_growing(const struct scan *scan);
+
 /* To read what comes from here on twice: scan_rewind(), once the end was reached, returns here. Until then
  * nothing is logged. What cannot seek is copied meanwhile to a file without a name, in $TMPDIR or
  * /var/tmp. 0 or -errno. */

@@ -81,3 +81,31 @@ slowly() {
 	run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/out.vnt"
 	((status == 0))
 }
+
+@test "a recording that is being written is read as far as it goes" {
+	size=$(stat -c %s "$GOOD")
+	for cut in 1 7 80 $((size / 3)) $((size / 2)); do
+		head -c $((size - cut)) "$GOOD" >"$NET_DIR/grows.vnt"
+		exec 9>>"$NET_DIR/grows.vnt"
+		flock -x 9
+		for command in merge report; do
+			run --separate-stderr "$VNETTRACE" "$command" -q -o /dev/null "$NET_DIR/grows.vnt"
+			((status == 0))
+			[[ -z $stderr ]]
+		done
+		exec 9>&-
+		run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/grows.vnt"
+		((status == 3))
+	done
+}
+
+@test "a report while it is recorded" {
+	record_start live "$NET_H1" -i v1
+	traffic 50
+	sleep 0.3
+	run --separate-stderr "$VNETTRACE" report -f json "$NET_DIR/live.vnt"
+	record_stop live
+	((status == 0))
+	[[ -z $stderr ]]
+	(($(jq '.domains[0].events' <<<"$output") > 0))
+}
