@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,10 +58,12 @@ int files_open_output(struct output *output, const char *path)
 	output->created = output->fd >= 0;
 	if (output->fd < 0 && errno == EEXIST)
 		output->fd = open(path, flags, 0600);
-	if (output->fd >= 0)
-		return 0;
-	message_error("cannot open '%s': %s", path, strerror(errno));
-	return -EIO;
+	if (output->fd < 0) {
+		message_error("cannot open '%s': %s", path, strerror(errno));
+		return -EIO;
+	}
+	flock(output->fd, LOCK_EX | LOCK_NB); /* says that it grows, see is_growing() */
+	return 0;
 }
 
 int files_close_output(struct output *output, bool keep)
@@ -107,10 +112,20 @@ static void explain_open(const char *name, int err)
 	message_error("cannot read '%s': %s", name, strerror(-err));
 }
 
+/* Whoever writes a trace holds a lock on it, which the kernel takes away however that ends. */
+static bool is_growing(int fd)
+{
+	if (flock(fd, LOCK_SH | LOCK_NB))
+		return errno == EWOULDBLOCK;
+	flock(fd, LOCK_UN);
+	return false;
+}
+
 static struct reader *open_trace(const char *name)
 {
 	struct reader *reader = NULL;
 	int fd = STDIN_FILENO, err;
+	bool growing;
 
 	if (is_standard(name)) {
 		name = "standard input";
@@ -121,10 +136,24 @@ static struct reader *open_trace(const char *name)
 			return NULL;
 		}
 	}
+	growing = is_growing(fd);
 	err = reader_open(&reader, fd, name, message_log, NULL);
 	if (err)
 		explain_open(name, err);
+	else if (growing)
+		reader_set_growing(reader);
 	return reader;
+}
+
+/* Every input is open all the time, and there may be many. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 /* Readers of all names, NULL if one of them cannot be opened. */
@@ -136,6 +165,7 @@ static struct reader **open_traces(const struct string_list *names)
 		message_error("%s", strerror(ENOMEM));
 		return NULL;
 	}
+	allow_many_files();
 	for (size_t i = 0; i < names->count; i++) {
 		readers[i] = open_trace(names->items[i]);
 		if (readers[i])
@@ -178,6 +208,28 @@ static bool read_clocks(const char *name, struct clock_table *clocks)
 	return !err;
 }
 
+/* CPUs that this process may run on. */
+static unsigned int count_cpus(void)
+{
+	cpu_set_t cpus;
+
+	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
+}
+
+bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t more, uint64_t *left)
+{
+	uint64_t needed = merge_memory(merge) + more;
+	unsigned long long megabytes = needed / (1 << 20) + 1;
+
+	if (needed > memory) {
+		message_error("--memory is too small: %lluM are needed to read these files",
+			      megabytes);
+		return false;
+	}
+	*left = memory - needed;
+	return true;
+}
+
 struct merge *files_open_traces(const struct string_list *names, const char *clock)
 {
 	static const struct {
@@ -203,6 +255,9 @@ struct merge *files_open_traces(const struct string_list *names, const char *clo
 	if (readers && merge_open(&merge, readers, names->count, choice->clock,
 				  choice->file ? &clocks : NULL, message_log, NULL, reason))
 		message_error("%s", reason);
+	if (merge && merge_threads(merge, count_cpus()))
+		message_detail(
+			"there are fewer threads than CPUs"); /* and it goes on without them */
 	if (merge)
 		describe(merge_info(merge));
 	free(readers);

@@ -28,6 +28,12 @@ int files_close_output(struct output *output, bool keep);
  * (lib/clock_table.h). With -v it says the domains, and what is known of their clocks. */
 struct merge *files_open_traces(const struct string_list *names, const char *clock);
 
+/* Is there memory for the merge as it is now, and for so many bytes more? If not, says it. *left is what
+ * is left of it. */
+bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t more, uint64_t *left);
+
+#define DEFAULT_MEMORY (1ull << 30)
+
 /* "cannot write 'x'" or "cannot write to standard output", with the reason. */
 void files_write_error(const char *path, int err);
 

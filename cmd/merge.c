@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "files.h"
 #include "message.h"
+#include "progress.h"
 #include "lib/writer.h"
 
 struct merge_config {
 	const char *output;
 	const char *clock;
+	uint64_t memory;
 	bool quiet;
 	bool verbose;
 	struct string_list inputs;
@@ -23,29 +26,61 @@ static const struct option_row rows[] = {
 	{"clock", 256, "auto|none|FILE", OPTION_STRING, FIELD(clock),
 	 "auto: bring all domains to the first one's clock (default); none: leave times alone; "
 	 "FILE: clocks as it says"},
+	{"memory", 257, "SIZE", OPTION_SIZE, FIELD(memory),
+	 "Take no more memory than SIZE (default 1G)"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
 	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose),
 	 "Say more: the domains and their clocks"},
 	{},
 };
 
-/* 0, or -errno; *writing says which side of the pipe failed. */
-static int copy(struct merge *merge, const struct output *output, uint64_t *events, bool *writing)
+/* Where a merge failed. */
+enum side {
+	READING,
+	MEMORY,
+	WRITING
+};
+
+/* Passes one batch on: 1; 0 at the end; -errno. */
+static int copy_batch(struct merge *merge, struct writer *writer, uint64_t memory,
+		      struct progress *progress, enum side *side)
 {
-	struct writer *writer;
 	struct batch batch;
+	uint64_t left;
 	int err;
 
-	*writing = true;
+	*side = READING;
+	err = merge_next(merge, &batch);
+	if (err < 0)
+		return err;
+	*side = MEMORY;
+	if (!files_check_memory(merge, memory, writer_memory(writer), &left))
+		return -ENOBUFS;
+	*side = WRITING;
+	if (!err)
+		return writer_flush(writer);
+	progress_batch(progress, merge, &batch);
+	err = writer_put(writer, &batch);
+	return err ? err : 1;
+}
+
+/* 0, or -errno; *side says of what. */
+static int copy(struct merge *merge, const struct output *output, const struct merge_config *config,
+		uint64_t *events, enum side *side)
+{
+	struct progress progress;
+	struct writer *writer;
+	int err;
+
+	progress_begin(&progress, &config->inputs);
+	*side = WRITING;
 	err = writer_open(&writer, output->fd, merge_info(merge));
-	while (!err) {
-		*writing = false;
-		err = merge_next(merge, &batch);
-		if (err <= 0)
-			break;
-		*writing = true;
-		err = writer_put(writer, &batch);
-	}
+	if (!err)
+		err = writer_use(writer, merge_pool(merge));
+	if (!err)
+		while ((err = copy_batch(merge, writer, config->memory, &progress, side)) > 0)
+			;
+	progress_end(&progress);
 	*events = writer ? writer_events(writer) : 0;
 	writer_close(writer);
 	return err;
@@ -56,15 +91,15 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 	struct output output;
 	uint64_t events;
 	size_t domains;
-	bool writing;
+	enum side side;
 	int err;
 
 	if (files_open_output(&output, config->output))
 		return EXIT_FAILED;
-	err = copy(merge, &output, &events, &writing);
-	if (err && writing)
+	err = copy(merge, &output, config, &events, &side);
+	if (err && side == WRITING)
 		files_write_error(config->output, err);
-	else if (err)
+	else if (err && side == READING)
 		message_error("cannot read the inputs: %s", strerror(-err));
 	if (files_close_output(&output, true) || err)
 		return EXIT_FAILED;
@@ -76,7 +111,7 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 
 static int merge_main(int argc, char **argv)
 {
-	struct merge_config config = {.output = "-", .clock = "auto"};
+	struct merge_config config = {.output = "-", .clock = "auto", .memory = DEFAULT_MEMORY};
 	struct merge *merge;
 	int code = EXIT_FAILED;
 

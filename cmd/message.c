@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "message.h"
 #include "lib/utf8.h"
@@ -11,7 +13,11 @@ static struct {
 	const char *command;
 	bool quiet;
 	bool verbose;
+	bool progress; /* is on the screen */
 } setup;
+
+/* Warnings from lib/ may come from another thread. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void message_setup(const char *command, bool quiet, bool verbose)
 {
@@ -31,7 +37,10 @@ static void say(const char *format, va_list arguments)
 			     : snprintf(line, sizeof(line), "vnettrace: ");
 	vsnprintf(line + used, sizeof(line) - used, format, arguments);
 	utf8_clean(line);
-	fprintf(stderr, "%s\n", line);
+	pthread_mutex_lock(&lock);
+	fprintf(stderr, "%s%s\n", setup.progress ? "\r\033[K" : "", line);
+	setup.progress = false;
+	pthread_mutex_unlock(&lock);
 }
 
 #define SAY(format)                          \
@@ -51,6 +60,20 @@ void message_note(const char *format, ...)
 {
 	if (!setup.quiet)
 		SAY(format);
+}
+
+bool message_has_progress(void)
+{
+	return !setup.quiet && isatty(STDERR_FILENO);
+}
+
+void message_progress(const char *text)
+{
+	pthread_mutex_lock(&lock);
+	if (*text || setup.progress)
+		fprintf(stderr, "\r\033[K%s", text);
+	setup.progress = *text;
+	pthread_mutex_unlock(&lock);
 }
 
 void message_detail(const char *format, ...)

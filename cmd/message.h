@@ -21,6 +21,11 @@ MESSAGE_FORMAT void message_error(const char *format, ...);  /* always */
 MESSAGE_FORMAT void message_note(const char *format, ...);   /* unless -q */
 MESSAGE_FORMAT void message_detail(const char *format, ...); /* with -v */
 
+/* Only where there is a terminal to see it, and not with -q: the last line of the screen, until the
+ * next message or the next progress. "" takes it away. */
+bool message_has_progress(void);
+void message_progress(const char *text);
+
 /* "s" unless the count is 1. */
 const char *message_plural(uint64_t count);
 

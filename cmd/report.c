@@ -7,15 +7,19 @@
 #include "commands.h"
 #include "files.h"
 #include "message.h"
+#include "progress.h"
 #include "lib/format.h"
 #include "lib/stats.h"
+#include "lib/tempfile.h"
 
-/* How long a packet may be under way: beyond what queues hold, within what memory holds. */
-#define HORIZON_NS 1000000000ull
+/* How long a packet may be under way: beyond what queues hold. */
+#define DEFAULT_HORIZON_NS 1000000000ull
 
 struct report_config {
 	const char *output;
 	const char *format;
+	uint64_t horizon_ns;
+	uint64_t memory;
 	bool quiet;
 	bool verbose;
 	struct string_list inputs;
@@ -28,22 +32,60 @@ static const struct option_row rows[] = {
 	 "How to print the report (default text)"},
 	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
 	 "Write the report to FILE (default -)"},
+	{"horizon", 256, "SECONDS", OPTION_SECONDS, FIELD(horizon_ns),
+	 "A packet is under way for at most SECONDS (default 1)"},
+	{"memory", 257, "SIZE", OPTION_SIZE, FIELD(memory),
+	 "Keep packets that do not fit into SIZE in temporary files (default 1G)"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
 	{"verbose", 'v', NULL, OPTION_FLAG, FIELD(verbose),
 	 "Say more: the domains and their clocks"},
 	{},
 };
 
-static int gather(struct merge *merge, struct stats *stats)
+/* What the joining of packets says; the report is not finished. */
+static int explain_join(const struct stats *stats, int err)
+{
+	if (err == -ENOBUFS)
+		message_error(
+			"--memory is too small: the events of one packet alone need %zuM more",
+			(stats_needed(stats) >> 20) + 1);
+	else if (err == -ENOMEM)
+		message_error("%s", strerror(ENOMEM));
+	else if (err)
+		message_error("cannot keep packets in a file in '%s': %s", tempfile_folder(),
+			      strerror(-err));
+	return err;
+}
+
+/* 1; 0 at the end; -errno after saying it. */
+static int gather_batch(const struct report_config *config, struct merge *merge,
+			struct stats *stats, struct progress *progress)
 {
 	struct batch batch;
+	uint64_t left;
+	int err = merge_next(merge, &batch);
+
+	if (err < 0)
+		message_error("cannot read the inputs: %s", strerror(-err));
+	if (err <= 0)
+		return err;
+	progress_batch(progress, merge, &batch);
+	if (!files_check_memory(merge, config->memory, STATS_MEMORY_MIN, &left))
+		return -ENOBUFS;
+	stats_limit(stats, left + STATS_MEMORY_MIN);
+	err = explain_join(stats, stats_put(stats, &batch));
+	return err ? err : 1;
+}
+
+static int gather(const struct report_config *config, struct merge *merge, struct stats *stats)
+{
+	struct progress progress;
 	int err;
 
-	while ((err = merge_next(merge, &batch)) > 0) {
-		err = stats_put(stats, &batch);
-		if (err)
-			break;
-	}
+	progress_begin(&progress, &config->inputs);
+	while ((err = gather_batch(config, merge, stats, &progress)) > 0)
+		;
+	progress_end(&progress);
 	return err;
 }
 
@@ -72,15 +114,11 @@ static int run_report(const struct report_config *config, const struct format *f
 	struct report report = {};
 	struct stats *stats;
 	int code = EXIT_FAILED;
-	int err = stats_open(&stats, merge_info(merge), HORIZON_NS);
 
-	if (!err)
-		err = gather(merge, stats);
-	if (!err)
-		err = stats_report(stats, &report);
-	if (err)
-		message_error("cannot read the inputs: %s", strerror(-err));
-	else
+	if (stats_open(&stats, merge_info(merge), config->horizon_ns))
+		message_error("%s", strerror(ENOMEM));
+	else if (!gather(config, merge, stats) &&
+		 !explain_join(stats, stats_report(stats, &report)))
 		code = print(config, format, &report);
 	if (code == EXIT_DONE && merge_incomplete(merge))
 		code = EXIT_INCOMPLETE;
@@ -91,7 +129,12 @@ static int run_report(const struct report_config *config, const struct format *f
 
 static int report_main(int argc, char **argv)
 {
-	struct report_config config = {.output = "-", .format = "text"};
+	struct report_config config = {
+		.output = "-",
+		.format = "text",
+		.horizon_ns = DEFAULT_HORIZON_NS,
+		.memory = DEFAULT_MEMORY,
+	};
 	const struct format *format;
 	struct merge *merge;
 	int code = EXIT_FAILED;

@@ -56,11 +56,16 @@ size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size
 
 struct decoder;
 
+#define DECODER_MEMORY (4u << 20) /* bytes that one takes at most, unless blocks are hostile */
+
 int decoder_open(struct decoder **decoder);  /* 0 or -ENOMEM */
 void decoder_close(struct decoder *decoder); /* accepts NULL */
 
 /* From now on only these fields (FIELD_BIT) are decoded; the others are 0, whatever the payload says. */
 void decoder_want(struct decoder *decoder, uint32_t wanted);
+
+/* Room for a payload of `size` bytes until the next call; NULL if there is no memory. */
+uint8_t *decoder_room(struct decoder *decoder, size_t size);
 
 /* Decodes `count` events, at most BLOCK_ROWS. 0, or -EBADMSG if the payload is not exactly that many
  * events in time order from first_ns to last_ns, of probes below `nprobes`. */

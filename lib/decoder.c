@@ -26,6 +26,8 @@ struct decoder {
 	uint32_t nflows;
 	uint32_t used; /* packets that an event referred to */
 	uint32_t wanted;
+	uint8_t *room;
+	size_t room_size;
 };
 
 int decoder_open(struct decoder **decoder)
@@ -34,6 +36,8 @@ int decoder_open(struct decoder **decoder)
 	if (!*decoder)
 		return -ENOMEM;
 	(*decoder)->wanted = FIELDS_ALL;
+	(*decoder)->room = NULL;
+	(*decoder)->room_size = 0;
 	return 0;
 }
 
@@ -49,7 +53,19 @@ static bool decoder_wants(const struct decoder *decoder, enum field_id id)
 
 void decoder_close(struct decoder *decoder)
 {
+	if (decoder)
+		free(decoder->room);
 	free(decoder);
+}
+
+uint8_t *decoder_room(struct decoder *decoder, size_t size)
+{
+	if (size > decoder->room_size) {
+		free(decoder->room);
+		decoder->room = malloc(size);
+		decoder->room_size = decoder->room ? size : 0;
+	}
+	return decoder->room;
 }
 
 static const uint8_t *take_fixed(const uint8_t *at, const uint8_t *end, uint64_t *values,

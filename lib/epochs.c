@@ -70,12 +70,20 @@ int epochs_domain(struct epochs *epochs, uint16_t domain, uint64_t time_ns)
 
 uint32_t epochs_until(const struct epochs *epochs, uint64_t time_ns)
 {
-	size_t until = epochs->count;
+	size_t first = 0, end = epochs->count;
 
-	/* From the end: what is asked about is recent. */
-	while (until && epochs->changes[until - 1].time_ns > time_ns)
-		until--;
-	return until;
+	/* What is asked about is recent. */
+	if (!end || epochs->changes[end - 1].time_ns <= time_ns)
+		return end;
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (epochs->changes[middle].time_ns <= time_ns)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return end;
 }
 
 bool epochs_observed(const struct epochs *epochs, uint16_t probe, uint32_t from, uint32_t until)

@@ -3,13 +3,16 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "join.h"
 #include "map.h"
 
-#define RING_MIN 256
-#define RING_MAX (1u << 28)
-#define AHEAD    16 /* events whose slots are fetched into the cache before the first is joined */
+#define RING_MIN  256
+#define RING_MAX  (1u << 28)
+#define LARGE_MIN (4u << 20) /* bytes */
+#define AHEAD     16 /* events whose slots are fetched into the cache before the first is joined */
 
 /* Slots of journeys that have ended stay where they are until reused or cleaned up. */
 struct slot {
@@ -23,8 +26,13 @@ struct join {
 	uint32_t front;     /* number of the oldest journey; numbers wrap around */
 	uint32_t count;
 	struct slot *slots;
+	struct slot *spare;  /* as many, for the next clean-up; or NULL */
 	uint32_t slots_size; /* power of two */
 	uint32_t slots_used; /* with those of journeys that have ended */
+	size_t many;         /* bytes of the sightings that are not in the ring */
+	size_t memory;       /* bytes that all of it may take */
+	size_t needed;       /* when it was too little */
+	uint64_t number;     /* of the next event */
 	uint64_t horizon_ns;
 	uint64_t now_ns;
 	journey_fn done;
@@ -46,10 +54,37 @@ static struct slot *join_slot(const struct join *join, uint32_t at)
 	return &join->slots[at & (join->slots_size - 1)];
 }
 
-/* Never 0. The low bits choose the slot. */
-static uint32_t hash_event(const struct vnt_event *event)
+/* The low bits choose the slot. */
+uint32_t join_hash(uint64_t flow, uint64_t key)
 {
-	return map_hash(map_hash(0, event->flow), event->key) | 1u << 31;
+	return map_hash(map_hash(0, flow), key) | 1u << 31;
+}
+
+/* Is there memory for a ring and slots of these sizes, and for so many bytes more? */
+static bool join_may_grow(struct join *join, size_t ring, size_t slots, size_t more)
+{
+	size_t needed = ring * sizeof(*join->ring) + slots * sizeof(*join->slots) + join->many;
+
+	join->needed = needed + more;
+	return join->needed <= join->memory;
+}
+
+/* Large tables are used all over: with large pages that is a third faster. */
+static void prefer_large_pages(void *bytes, size_t size)
+{
+	uintptr_t page = sysconf(_SC_PAGESIZE), first = ((uintptr_t)bytes + page - 1) & -page;
+
+	if (size >= LARGE_MIN)
+		madvise((void *)first, ((uintptr_t)bytes + size - first) & -page, MADV_HUGEPAGE);
+}
+
+static struct slot *join_slots(size_t count)
+{
+	struct slot *slots = calloc(count, sizeof(*slots));
+
+	if (slots)
+		prefer_large_pages(slots, count * sizeof(*slots));
+	return slots;
 }
 
 /* A new table without the slots of journeys that have ended, at most a quarter full. */
@@ -59,7 +94,13 @@ static int join_clean(struct join *join)
 
 	while (next.slots_size / 4 <= next.count)
 		next.slots_size *= 2;
-	next.slots = calloc(next.slots_size, sizeof(*next.slots));
+	if (!join_may_grow(join, join->ring_size, (size_t)join->slots_size + next.slots_size, 0))
+		return -ENOBUFS;
+	next.slots = next.slots_size == join->slots_size ? join->spare : NULL;
+	if (next.slots)
+		memset(next.slots, 0, next.slots_size * sizeof(*next.slots));
+	else
+		next.slots = join_slots(next.slots_size);
 	if (!next.slots)
 		return -ENOMEM;
 	next.slots_used = 0;
@@ -74,25 +115,36 @@ static int join_clean(struct join *join)
 		*join_slot(&next, at) = slot;
 		next.slots_used++;
 	}
-	free(join->slots);
+	if (next.slots != join->spare)
+		free(join->spare);
+	next.spare = join->slots;
+	if (next.slots_size != join->slots_size) {
+		free(join->slots);
+		next.spare = NULL;
+	}
 	*join = next;
 	return 0;
 }
 
+/* In place: a journey stays where it is, or goes as far into the new half. */
 static int join_grow_ring(struct join *join)
 {
-	struct join next = *join;
+	uint32_t size = join->ring_size;
+	struct journey *ring;
 
-	if (join->ring_size >= RING_MAX)
+	if (size >= RING_MAX)
+		return -ENOBUFS;
+	if (!join_may_grow(join, (size_t)size * 2, join->slots_size, 0))
+		return -ENOBUFS;
+	ring = reallocarray(join->ring, (size_t)size * 2, sizeof(*ring));
+	if (!ring)
 		return -ENOMEM;
-	next.ring_size *= 2;
-	next.ring = malloc(next.ring_size * sizeof(*next.ring));
-	if (!next.ring)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < join->count; i++)
-		*join_journey(&next, join->front + i) = *join_journey(join, join->front + i);
-	free(join->ring);
-	*join = next;
+	prefer_large_pages(ring, 2 * (size_t)size * sizeof(*ring));
+	for (uint32_t number = join->front; number != join->front + join->count; number++)
+		if (number & size)
+			ring[number & (2 * size - 1)] = ring[number & (size - 1)];
+	join->ring = ring;
+	join->ring_size = size * 2;
 	return 0;
 }
 
@@ -107,8 +159,10 @@ static int join_make_room(struct join *join)
 	return err;
 }
 
-/* The journey the event belongs to, begun if there is none. There is room for one more. */
-static struct journey *join_find(struct join *join, const struct vnt_event *event, uint32_t hash)
+/* The journey the event belongs to, begun with that number if there is none. There is room for one
+ * more. */
+static struct journey *join_find(struct join *join, const struct vnt_event *event, uint32_t hash,
+				 uint64_t event_number)
 {
 	struct slot *slot, *reuse = NULL;
 	struct journey *journey;
@@ -133,6 +187,7 @@ static struct journey *join_find(struct join *join, const struct vnt_event *even
 		join->slots_used++;
 	*slot = (struct slot){.hash = hash, .journey = join->front + join->count++};
 	journey = join_journey(join, slot->journey);
+	journey->number = event_number;
 	journey->flow = event->flow;
 	journey->key = event->key;
 	journey->length = event->length;
@@ -144,7 +199,7 @@ static struct journey *join_find(struct join *join, const struct vnt_event *even
 	return journey;
 }
 
-static int journey_see(struct journey *journey, const struct vnt_event *event, uint64_t time_ns)
+static int journey_see(struct join *join, struct journey *journey, const struct vnt_event *event)
 {
 	uint32_t count = journey->count;
 	struct sighting *sightings = count > JOURNEY_INLINE ? journey->many : journey->few;
@@ -152,16 +207,20 @@ static int journey_see(struct journey *journey, const struct vnt_event *event, u
 	/* Full exactly when the count is a power of two that the inline part cannot exceed. */
 	if (count >= JOURNEY_INLINE && !(count & (count - 1))) {
 		bool few = count == JOURNEY_INLINE;
+		size_t more = (few ? 2 : 1) * (size_t)count * sizeof(*sightings);
 		struct sighting *grown;
 
+		if (!join_may_grow(join, join->ring_size, join->slots_size, more))
+			return -ENOBUFS;
 		grown = reallocarray(few ? NULL : sightings, 2 * (size_t)count, sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
 		if (few)
 			memcpy(grown, sightings, sizeof(journey->few));
 		journey->many = sightings = grown;
+		join->many += more;
 	}
-	sightings[count].time_ns = time_ns;
+	sightings[count].time_ns = join->now_ns;
 	sightings[count].probe = event->probe;
 	sightings[count].segment = event->segment;
 	sightings[count].data = 0;
@@ -169,6 +228,18 @@ static int journey_see(struct journey *journey, const struct vnt_event *event, u
 		sightings[count].data = event->payload;
 	journey->count++;
 	return 0;
+}
+
+/* Sightings that there is room for outside of the ring. */
+static size_t journey_room(const struct journey *journey)
+{
+	size_t room = 2 * JOURNEY_INLINE;
+
+	if (journey->count <= JOURNEY_INLINE)
+		return 0;
+	while (room < journey->count)
+		room *= 2;
+	return room;
 }
 
 static void journey_release(struct journey *journey)
@@ -182,6 +253,7 @@ static int join_finish_front(struct join *join)
 	struct journey *journey = join_journey(join, join->front);
 	int err = join->done(join->context, journey);
 
+	join->many -= journey_room(journey) * sizeof(struct sighting);
 	journey_release(journey);
 	join->front++;
 	join->count--;
@@ -203,7 +275,8 @@ static int join_expire(struct join *join)
 	return err;
 }
 
-static int join_event(struct join *join, const struct vnt_event *event, uint32_t hash)
+static int join_event(struct join *join, const struct vnt_event *event, uint32_t hash,
+		      uint64_t number)
 {
 	int err;
 
@@ -216,35 +289,76 @@ static int join_event(struct join *join, const struct vnt_event *event, uint32_t
 	err = join_make_room(join);
 	if (err)
 		return err;
-	return journey_see(join_find(join, event, hash), event, join->now_ns);
+	return journey_see(join, join_find(join, event, hash, number), event);
 }
 
 static void join_prefetch(const struct join *join, const struct vnt_event *events, size_t count,
 			  uint32_t *hashes)
 {
 	for (size_t i = 0; i < count; i++) {
-		hashes[i] = hash_event(&events[i]);
+		hashes[i] = join_hash(events[i].flow, events[i].key);
 		__builtin_prefetch(join_slot(join, hashes[i]));
 	}
 }
 
-int join_push(struct join *join, const struct vnt_event *events, size_t count)
+int join_push_some(struct join *join, const struct vnt_event *events, const uint64_t *numbers,
+		   size_t count, size_t *taken)
 {
 	uint32_t hashes[2][AHEAD];
 	size_t n = count < AHEAD ? count : AHEAD, next;
 	bool side = false;
 	int err = 0;
 
+	*taken = 0;
 	join_prefetch(join, events, n, hashes[side]);
 	for (; n && !err; n = next, side = !side) {
 		count -= n;
 		next = count < AHEAD ? count : AHEAD;
 		join_prefetch(join, events + n, next, hashes[!side]);
-		for (size_t i = 0; i < n && !err; i++)
-			err = join_event(join, &events[i], hashes[side][i]);
+		for (size_t i = 0; i < n; i++) {
+			if (numbers)
+				join->number = numbers[*taken];
+			err = join_event(join, &events[i], hashes[side][i], join->number);
+			if (err)
+				break;
+			join->number++;
+			++*taken;
+		}
 		events += n;
 	}
 	return err;
+}
+
+int join_push(struct join *join, const struct vnt_event *events, size_t count)
+{
+	size_t taken;
+
+	return join_push_some(join, events, NULL, count, &taken);
+}
+
+int join_adopt(struct join *join, const struct journey *journey)
+{
+	const struct vnt_event event = {.flow = journey->flow, .key = journey->key};
+	size_t bytes = journey_room(journey) * sizeof(struct sighting);
+	const struct sighting *seen = journey_sightings(journey);
+	struct sighting *many = NULL;
+	struct journey *adopted;
+	int err = join_make_room(join);
+
+	if (err)
+		return err;
+	if (!join_may_grow(join, join->ring_size, join->slots_size, bytes))
+		return -ENOBUFS;
+	if (bytes && !(many = malloc(bytes)))
+		return -ENOMEM;
+	adopted = join_find(join, &event, join_hash(event.flow, event.key), journey->number);
+	*adopted = *journey;
+	if (bytes)
+		adopted->many = memcpy(many, seen, journey->count * sizeof(*seen));
+	join->many += bytes;
+	if (seen[journey->count - 1].time_ns > join->now_ns)
+		join->now_ns = seen[journey->count - 1].time_ns;
+	return 0;
 }
 
 int join_flush(struct join *join)
@@ -254,6 +368,28 @@ int join_flush(struct join *join)
 	while (join->count && !err)
 		err = join_finish_front(join);
 	return err;
+}
+
+int join_evict(struct join *join, journey_fn taker, void *context)
+{
+	join->done = taker;
+	join->context = context;
+	return join_flush(join);
+}
+
+void join_limit(struct join *join, size_t memory)
+{
+	join->memory = memory;
+}
+
+size_t join_needed(const struct join *join)
+{
+	return join->needed;
+}
+
+uint64_t join_now(const struct join *join)
+{
+	return join->now_ns;
 }
 
 int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *context)
@@ -268,6 +404,7 @@ int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *co
 	j->slots_size = RING_MIN * 4;
 	j->slots = calloc(j->slots_size, sizeof(*j->slots));
 	j->horizon_ns = horizon_ns < INT64_MAX ? horizon_ns : INT64_MAX;
+	j->memory = SIZE_MAX;
 	j->done = done;
 	j->context = context;
 	if (!j->ring || !j->slots) {
@@ -286,5 +423,6 @@ void join_close(struct join *join)
 		journey_release(join_journey(join, join->front + i));
 	free(join->ring);
 	free(join->slots);
+	free(join->spare);
 	free(join);
 }

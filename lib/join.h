@@ -25,6 +25,7 @@ struct sighting {
 };
 
 struct journey {
+	uint64_t number; /* of its first event */
 	uint64_t flow;
 	uint64_t key;
 	uint32_t length; /* this and the next three: as its first event has it */
@@ -51,12 +52,33 @@ struct join;
 
 int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *context);
 
+/* Bytes that the journeys in flight may take, at least JOIN_MEMORY_MIN; at first there is no limit. */
+#define JOIN_MEMORY_MIN (64u << 10)
+void join_limit(struct join *join, size_t memory);
+
 /*
  * Journeys that end are handed out in order of their first event. An event that is older than the
- * one before it counts as of the same time. 0, -ENOMEM, or what `done` returned.
+ * one before it counts as of the same time. 0, -ENOMEM, what `done` returned, or -ENOBUFS: the
+ * journeys do not fit into the limit.
  */
 int join_push(struct join *join, const struct vnt_event *events, size_t count);
-int join_flush(struct join *join);  /* ends all journeys */
-void join_close(struct join *join); /* accepts NULL; hands nothing out */
+
+/* The same, but *taken says how many events were joined up to an error, and `numbers` are those of the
+ * events; NULL: they are counted. */
+int join_push_some(struct join *join, const struct vnt_event *events, const uint64_t *numbers,
+		   size_t count, size_t *taken);
+
+/* Begins with a journey that another join had in flight: before any event, in order of their
+ * numbers. As join_push(). */
+int join_adopt(struct join *join, const struct journey *journey);
+
+int join_flush(struct join *join);                                  /* ends all journeys */
+int join_evict(struct join *join, journey_fn taker, void *context); /* the same, to `taker` */
+uint64_t join_now(const struct join *join);                         /* time of the last event */
+size_t join_needed(const struct join *join); /* bytes that would have been enough, after -ENOBUFS */
+void join_close(struct join *join);          /* accepts NULL; hands nothing out */
+
+/* The same for all events of a packet; never 0. */
+uint32_t join_hash(uint64_t flow, uint64_t key);
 
 #endif

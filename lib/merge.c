@@ -4,30 +4,60 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "merge.h"
 #include "merge_input.h"
+#include "merge_sort.h"
 #include "merge_tables.h"
 
-#define OUT_EVENTS 4096
-#define SEEN       65536 /* direct-mapped; a collision only repeats a row */
+#define SEEN        65536   /* direct-mapped; a collision only repeats a row */
+#define WIDTH_FIRST 1000000 /* ns */
+#define WIDTH_MAX   (SORT_SPAN / 4)
 
-/* An input in the heap, and the time of its next row: beside it, as it is looked at all the time. */
-struct turn {
+/* A place in the order of time: those of equal time come in the order of the inputs. */
+struct place {
 	uint64_t time_ns;
 	size_t input;
+};
+
+/* One batch, and what it is made of. */
+struct merged {
+	struct batch batch;
+	int result; /* as of merge_next() */
+	struct vnt_event
+		*runs; /* SORT_MAX of them: those of a step, one input's behind another's, */
+	struct vnt_event *out; /* and in order of time */
+	void *rows;            /* what a row batch was copied to */
+	size_t rows_size;
+};
+
+/* Batches that are made at once, while those before are used: so many that it pays to wake a thread. */
+#define ROUND 4
+
+struct round {
+	struct merged merged[ROUND];
+	size_t count;
+	uint64_t offset; /* after it */
+	size_t memory;
 };
 
 struct merge {
 	struct trace_info info;
 	struct merge_input *inputs;
 	size_t ninputs;
-	struct turn *heap; /* inputs whose current batch has times, the oldest on top */
-	size_t nheap;
 	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
 	size_t filled; /* inputs whose first batch was read: one after the other */
-	struct vnt_event *out;
-	void *rows; /* what a row batch was copied to */
-	size_t rows_size;
+	uint64_t width_ns; /* of a step: events of about this much time are sorted at once */
+	size_t *taken;     /* per input: events in this step */
+	struct sorter *sorter;
+	struct merged *making;
+	struct pool *pool;
+	struct decoder *decoders[POOL_THREADS_MAX];
+	struct task task;    /* makes a round */
+	unsigned int thread; /* that runs it */
+	struct round rounds[2];
+	unsigned int side; /* the round that is handed out; the task makes the other one */
+	size_t handed;     /* of it */
 	uint64_t seen[SEEN];
 };
 
@@ -41,8 +71,55 @@ uint64_t merge_damaged(const struct merge *merge)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < merge->ninputs; i++)
-		bytes += reader_damaged(merge->inputs[i].reader);
+		bytes += fetch_damaged(&merge->inputs[i].fetch);
 	return bytes;
+}
+
+/* What the inputs take, and the decoders. */
+static size_t inputs_memory(const struct merge *merge)
+{
+	size_t bytes = pool_threads(merge->pool) * (size_t)DECODER_MEMORY;
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		bytes += merge_input_memory(&merge->inputs[i]);
+	return bytes;
+}
+
+static uint64_t inputs_offset(const struct merge *merge)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		bytes += fetch_offset(&merge->inputs[i].fetch);
+	return bytes;
+}
+
+uint64_t merge_offset(const struct merge *merge)
+{
+	return merge->rounds[merge->side].offset;
+}
+
+size_t merge_memory(const struct merge *merge)
+{
+	size_t events = 2ull * ROUND * 2 * SORT_MAX * sizeof(struct vnt_event);
+
+	return sizeof(*merge) + sizeof(*merge->sorter) + events + merge->rounds[merge->side].memory;
+}
+
+struct pool *merge_pool(struct merge *merge)
+{
+	return merge->pool;
+}
+
+int merge_threads(struct merge *merge, unsigned int threads)
+{
+	int err = 0;
+
+	threads = threads < POOL_THREADS_MAX ? threads : POOL_THREADS_MAX;
+	for (unsigned int i = 0; i < threads && !err; i++)
+		if (!merge->decoders[i])
+			err = decoder_open(&merge->decoders[i]);
+	return err ? err : pool_grow(merge->pool, threads);
 }
 
 bool merge_incomplete(const struct merge *merge)
@@ -54,84 +131,129 @@ bool merge_incomplete(const struct merge *merge)
 	return incomplete;
 }
 
-/* Older, or as old and of an input named earlier. */
-static bool comes_before(const struct turn *a, const struct turn *b)
+static bool comes_before(const struct place *a, const struct place *b)
 {
 	return a->time_ns != b->time_ns ? a->time_ns < b->time_ns : a->input < b->input;
 }
 
-/* Sinks the top of the heap to where it belongs. */
-static void sift_down(struct merge *merge)
+static void keep_first(struct place *first, uint64_t time_ns, size_t input)
 {
-	const struct turn turn = merge->heap[0];
-	size_t at = 0, child;
+	const struct place place = {time_ns, input};
 
-	while ((child = 2 * at + 1) < merge->nheap) {
-		if (child + 1 < merge->nheap)
-			child += comes_before(&merge->heap[child + 1], &merge->heap[child]);
-		if (!comes_before(&merge->heap[child], &turn))
-			break;
-		merge->heap[at] = merge->heap[child];
-		at = child;
+	if (comes_before(&place, first))
+		*first = place;
+}
+
+static bool has_rows(const struct merge_input *input)
+{
+	return input->at < input->batch.count;
+}
+
+/* Where the next row is, but for those of input `except`; input is ninputs if there is none. */
+static struct place next_row(const struct merge *merge, size_t except)
+{
+	struct place first = {UINT64_MAX, merge->ninputs};
+
+	for (size_t i = 0; i < merge->ninputs; i++)
+		if (i != except && has_rows(&merge->inputs[i]))
+			keep_first(&first, merge_input_time(&merge->inputs[i]), i);
+	return first;
+}
+
+/* Up to where events can be taken: to the end of a batch, or to an epoch. */
+static struct place next_stop(const struct merge *merge)
+{
+	struct place stop = {UINT64_MAX, merge->ninputs};
+
+	for (size_t i = 0; i < merge->ninputs; i++) {
+		const struct merge_input *input = &merge->inputs[i];
+
+		if (!has_rows(input))
+			continue;
+		keep_first(&stop,
+			   input->batch.type == BATCH_EPOCHS ? merge_input_time(input)
+							     : merge_input_last_time(input),
+			   i);
 	}
-	merge->heap[at] = turn;
+	return stop;
 }
 
-static void push(struct merge *merge, size_t input)
+/* The last time up to which rows of `input` come before the place, or are at it; false if there is none. */
+static bool last_time(const struct place *place, size_t input, uint64_t *until_ns)
 {
-	const struct turn turn = {merge_input_time(&merge->inputs[input]), input};
-	size_t at = merge->nheap++;
+	*until_ns = input > place->input ? place->time_ns - 1 : place->time_ns;
+	return input <= place->input || place->time_ns;
+}
 
-	while (at && comes_before(&turn, &merge->heap[(at - 1) / 2])) {
-		merge->heap[at] = merge->heap[(at - 1) / 2];
-		at = (at - 1) / 2;
+/* Takes the events up to `stop` and until_ns, one input's behind another's. False if there are more
+ * than room for them. */
+static bool take_runs(struct merge *merge, const struct place *stop, uint64_t until_ns,
+		      size_t *count)
+{
+	*count = 0;
+	for (size_t i = 0; i < merge->ninputs; i++) {
+		struct merge_input *input = &merge->inputs[i];
+		uint64_t last_ns;
+
+		merge->taken[i] = 0;
+		if (!has_rows(input) || input->batch.type != BATCH_EVENTS ||
+		    !last_time(stop, i, &last_ns))
+			continue;
+		last_ns = until_ns < last_ns ? until_ns : last_ns;
+		merge->taken[i] = merge_input_take(input, last_ns, merge->making->runs + *count,
+						   SORT_MAX - *count);
+		*count += merge->taken[i];
+		if (*count == SORT_MAX && has_rows(input) && merge_input_time(input) <= last_ns)
+			return false;
 	}
-	merge->heap[at] = turn;
+	return true;
 }
 
-/* The last time that the oldest input may go to before another one's turn. */
-static uint64_t end_of_turn(const struct merge *merge)
+/* Takes it back: the inputs from the last one on that were asked for are as before. */
+static void untake_runs(struct merge *merge, size_t count)
 {
-	const struct turn *next = &merge->heap[1];
-
-	if (merge->nheap < 2)
-		return UINT64_MAX;
-	if (merge->nheap > 2 && comes_before(&merge->heap[2], next))
-		next = &merge->heap[2];
-	/* On a tie the one named earlier comes first. If that is not the oldest, it is later, and
-	 * so not at 0. */
-	return merge->heap[0].input > next->input ? next->time_ns - 1 : next->time_ns;
-}
-
-/* The oldest input has moved on: to its new place, or to where its next batch is read. */
-static void end_turn(struct merge *merge)
-{
-	const struct merge_input *input = &merge->inputs[merge->heap[0].input];
-
-	if (input->at < input->batch.count) {
-		merge->heap[0].time_ns = merge_input_time(input);
-	} else {
-		merge->refill = merge->heap[0].input;
-		merge->heap[0] = merge->heap[--merge->nheap];
+	for (size_t i = 0; count; i++) {
+		merge->inputs[i].at -= merge->taken[i];
+		count -= merge->taken[i];
 	}
-	sift_down(merge);
 }
 
-/* Copies from the oldest input what precedes all others; returns how many events. */
-static size_t take_run(struct merge *merge, struct vnt_event *out, size_t room)
+static uint64_t end_of_step(const struct merge *merge, uint64_t first_ns)
 {
-	struct merge_input *input = &merge->inputs[merge->heap[0].input];
-	size_t taken = merge_input_take(input, end_of_turn(merge), out, room);
+	return first_ns < UINT64_MAX - merge->width_ns ? first_ns + merge->width_ns : UINT64_MAX;
+}
 
-	end_turn(merge);
-	return taken;
+/* The next events, from `first` on, with those of equal time complete or the first ones of them. */
+static int take_events(struct merge *merge, const struct place *first, struct batch *batch)
+{
+	const struct place stop = next_stop(merge);
+	const struct vnt_event *events = merge->making->runs;
+	uint64_t until_ns = end_of_step(merge, first->time_ns);
+	size_t count;
+
+	while (!take_runs(merge, &stop, until_ns, &count) && merge->width_ns) {
+		untake_runs(merge, count);
+		merge->width_ns /= 2;
+		until_ns = end_of_step(merge, first->time_ns);
+	}
+	if (count < SORT_MAX / 2 && until_ns < stop.time_ns && merge->width_ns < WIDTH_MAX)
+		merge->width_ns = merge->width_ns * 2 + 1;
+	if (merge->taken[first->input] < count) {
+		events = merge->making->out;
+		sorter_run(merge->sorter, first->time_ns, merge->making->runs, count,
+			   merge->making->out);
+	}
+	if (!has_rows(&merge->inputs[stop.input]))
+		merge->refill = stop.input;
+	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = events};
+	return 1;
 }
 
 /* Drops flows, or tunnels, that were passed on lately; returns how many are left. */
 static size_t keep_new(struct merge *merge, enum batch_type type, size_t count)
 {
 	size_t size = merge_row_size(type), kept = 0;
-	char *rows = merge->rows;
+	char *rows = merge->making->rows;
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t hash = *(const uint64_t *)(rows + i * size); /* it comes first in both */
@@ -149,36 +271,38 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 {
 	size_t size = merge_row_size(batch->type) * batch->count;
 
-	if (size > merge->rows_size) {
-		void *grown = realloc(merge->rows, size);
+	if (size > merge->making->rows_size) {
+		void *grown = realloc(merge->making->rows, size);
 
 		if (!grown)
 			return -ENOMEM;
-		merge->rows = grown;
-		merge->rows_size = size;
+		merge->making->rows = grown;
+		merge->making->rows_size = size;
 	}
-	memcpy(merge->rows, batch->rows, size);
-	merge_input_map_rows(input, batch->type, merge->rows, batch->count);
-	batch->rows = merge->rows;
+	memcpy(merge->making->rows, batch->rows, size);
+	merge_input_map_rows(input, batch->type, merge->making->rows, batch->count);
+	batch->rows = merge->making->rows;
 	if (batch->type == BATCH_FLOWS || batch->type == BATCH_TUNNELS)
 		batch->count = keep_new(merge, batch->type, batch->count);
 	return 1;
 }
 
 /* Epochs come at their time, so that a sink knows who was observing when. */
-static int take_epochs(struct merge *merge, struct batch *batch)
+static int take_epochs(struct merge *merge, size_t index, struct batch *batch)
 {
-	struct merge_input *input = &merge->inputs[merge->heap[0].input];
-
-	uint64_t until_ns = end_of_turn(merge);
+	struct merge_input *input = &merge->inputs[index];
+	struct place next = next_row(merge, index);
 	size_t first = input->at;
+	uint64_t until_ns;
 
-	while (input->at < input->batch.count && merge_input_time(input) <= until_ns)
+	last_time(&next, index, &until_ns);
+	while (has_rows(input) && merge_input_time(input) <= until_ns)
 		input->at++;
 	*batch = (struct batch){.type = BATCH_EPOCHS,
 				.count = input->at - first,
 				.epochs = input->batch.epochs + first};
-	end_turn(merge);
+	if (!has_rows(input))
+		merge->refill = index;
 	return pass_rows(merge, input, batch);
 }
 
@@ -186,47 +310,89 @@ static int take_epochs(struct merge *merge, struct batch *batch)
 static int refill(struct merge *merge, struct batch *batch)
 {
 	struct merge_input *input = &merge->inputs[merge->refill];
-	int err = merge_input_next(input, batch);
+	int err;
 
+	input->thread = merge->thread;
+	err = merge_input_next(input, batch);
 	if (err < 0)
 		return err;
 	if (err && !merge_has_times(batch->type))
 		return pass_rows(merge, input, batch);
-	if (err)
-		push(merge, merge->refill);
 	merge->filled += merge->refill == merge->filled;
 	merge->refill = merge->filled;
 	return 0;
 }
 
-static int pass_events(struct merge *merge, struct batch *batch, size_t count)
+/* As merge_next(), to what is being made. */
+static int make_batch(struct merge *merge, struct batch *batch)
 {
-	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = merge->out};
-	return count > 0;
+	struct place first;
+
+	while (merge->refill != merge->ninputs) {
+		int err = refill(merge, batch);
+
+		if (err < 0 || (err && batch->count))
+			return err;
+	}
+	first = next_row(merge, merge->ninputs);
+	if (first.input == merge->ninputs)
+		return 0;
+	if (merge->inputs[first.input].batch.type == BATCH_EPOCHS)
+		return take_epochs(merge, first.input, batch);
+	return take_events(merge, &first, batch);
+}
+
+/* Alone a thread makes one batch, which it then finds in the cache. */
+static void make_round(struct task *task, unsigned int thread)
+{
+	struct merge *merge = (struct merge *)((char *)task - offsetof(struct merge, task));
+	struct round *round = &merge->rounds[!merge->side];
+	size_t count = pool_threads(merge->pool) > 1 ? ROUND : 1;
+
+	merge->thread = thread;
+	round->count = 0;
+	do {
+		merge->making = &round->merged[round->count++];
+		merge->making->result = make_batch(merge, &merge->making->batch);
+	} while (merge->making->result > 0 && round->count < count);
+	round->memory = inputs_memory(merge);
+	round->offset = inputs_offset(merge);
 }
 
 int merge_next(struct merge *merge, struct batch *batch)
 {
-	size_t count = 0;
+	const struct round *round = &merge->rounds[merge->side];
+	const struct merged *last = round->count ? &round->merged[round->count - 1] : NULL;
 
-	while (count < OUT_EVENTS) {
-		if (merge->refill != merge->ninputs) {
-			int err;
-
-			if (count)
-				break; /* what is read now comes after these */
-			err = refill(merge, batch);
-			if (err < 0 || (err && batch->count))
-				return err;
-			continue;
-		}
-		if (!merge->nheap)
-			break;
-		if (merge->inputs[merge->heap[0].input].batch.type == BATCH_EPOCHS)
-			return count ? pass_events(merge, batch, count) : take_epochs(merge, batch);
-		count += take_run(merge, merge->out + count, OUT_EVENTS - count);
+	if (last && merge->handed == round->count && last->result <= 0)
+		return last->result;
+	if (merge->handed == round->count) {
+		if (!last)
+			pool_submit(merge->pool, &merge->task);
+		pool_wait(merge->pool, &merge->task, 0);
+		merge->side = !merge->side;
+		merge->handed = 0;
+		round = &merge->rounds[merge->side];
+		if (round->merged[round->count - 1].result > 0)
+			pool_submit(merge->pool, &merge->task);
 	}
-	return pass_events(merge, batch, count);
+	last = &round->merged[merge->handed++];
+	*batch = last->batch;
+	return last->result;
+}
+
+static int make_room(struct merge *merge)
+{
+	for (int i = 0; i < 2 * ROUND; i++) {
+		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
+
+		merged->runs = malloc(SORT_MAX * sizeof(*merged->runs));
+		merged->out = malloc(SORT_MAX * sizeof(*merged->out));
+		if (!merged->runs || !merged->out)
+			return -ENOMEM;
+	}
+	merge->task.run = make_round;
+	return 0;
 }
 
 static int take_readers(struct merge *merge, struct reader **readers, size_t count, log_fn log,
@@ -283,14 +449,21 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	err = take_readers(self, readers, count, log, log_context);
 	if (err)
 		goto out;
-	self->heap = calloc(count, sizeof(*self->heap));
-	self->out = calloc(OUT_EVENTS, sizeof(*self->out));
-	if (!self->heap || !self->out) {
+	self->width_ns = WIDTH_FIRST;
+	self->taken = calloc(count, sizeof(*self->taken));
+	self->sorter = malloc(sizeof(*self->sorter));
+	if (!self->taken || !self->sorter || make_room(self)) {
 		err = -ENOMEM;
 		goto out;
 	}
-	if (clock == MERGE_CLOCK_AUTO && !clocks)
+	err = pool_open(&self->pool);
+	if (!err)
+		err = merge_threads(self, 1);
+	if (!err && clock == MERGE_CLOCK_AUTO && !clocks)
 		err = estimate_clocks(self, readers, log, log_context, reason);
+	for (size_t i = 0; !err && i < count; i++)
+		fetch_start(&self->inputs[i].fetch, readers[i], self->pool, self->decoders, log,
+			    log_context);
 	for (size_t i = 0; !err && i < count; i++) {
 		err = merge_input_read_ahead(&self->inputs[i]);
 		if (err && err != -ENOMEM)
@@ -300,6 +473,8 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	if (!err)
 		err = merge_join_tables(&self->info, self->inputs, count, clock == MERGE_CLOCK_AUTO,
 					clocks, log, log_context, reason);
+	if (!err)
+		self->rounds[0].memory = inputs_memory(self);
 out:
 	if (err) {
 		merge_close(self);
@@ -313,12 +488,21 @@ void merge_close(struct merge *merge)
 {
 	if (!merge)
 		return;
+	if (merge->pool)
+		pool_wait(merge->pool, &merge->task, 0);
 	for (size_t i = 0; i < merge->ninputs; i++)
 		merge_input_release(&merge->inputs[i]);
+	pool_close(merge->pool);
+	for (size_t i = 0; i < POOL_THREADS_MAX; i++)
+		decoder_close(merge->decoders[i]);
 	free(merge->inputs);
-	free(merge->heap);
-	free(merge->out);
-	free(merge->rows);
+	free(merge->taken);
+	for (int i = 0; i < 2 * ROUND; i++) {
+		free(merge->rounds[i / ROUND].merged[i % ROUND].runs);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].out);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
+	}
+	free(merge->sorter);
 	trace_info_release(&merge->info);
 	free(merge);
 }

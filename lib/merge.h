@@ -2,7 +2,7 @@
 /*
  * merge.h - many traces as one source: one probe table, one clock, one order of time.
  *
- * Holds of each input one block, and rows up to its next events (about 8 MiB at most), whatever
+ * Holds of each input two blocks, and rows up to its next events (about 8 MiB at most), whatever
  * their sizes. Events come in the order of time, whatever epochs say; those of equal time keep the
  * order of the inputs, so the result does not depend on anything but them.
  */
@@ -34,10 +34,20 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 /* The joined tables, with each domain's clock_fit filled in; owned by the merge. */
 const struct trace_info *merge_info(const struct merge *merge);
 
+/* Reads the inputs with as many threads, the caller's counted, one call of `log` at a time; what comes
+ * out is the same. Before the first merge_next(). 0 or -errno. */
+int merge_threads(struct merge *merge, unsigned int threads);
+
+/* What they run, for others to use too; owned by the merge. */
+struct pool *merge_pool(struct merge *merge);
+
 /* 1: *batch is filled, times on the reference clock; 0: end; -errno. */
 int merge_next(struct merge *merge, struct batch *batch);
 
-uint64_t merge_damaged(const struct merge *merge); /* bytes, over all inputs */
+uint64_t merge_offset(const struct merge *merge); /* bytes that were read, of all inputs */
+size_t merge_memory(const struct merge *merge);   /* bytes that it takes now */
+
+uint64_t merge_damaged(const struct merge *merge); /* bytes, over all inputs; once all was read */
 
 /* Is a part of an input damaged, or its end missing, as far as it was read? It was logged. */
 bool merge_incomplete(const struct merge *merge);

@@ -34,6 +34,11 @@ uint64_t merge_input_time(const struct merge_input *input)
 	return correct(input, time_ns < input->next_ns ? time_ns : input->next_ns);
 }
 
+uint64_t merge_input_last_time(const struct merge_input *input)
+{
+	return correct(input, input->batch.events[input->batch.count - 1].time_ns);
+}
+
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
 			size_t room)
 {
@@ -171,7 +176,7 @@ static void drop_rows(struct merge_input *input)
 /* Did damage end epochs that no missing event tells of? Then these come first. */
 static bool hold_behind_damage(struct merge_input *input, struct batch *batch)
 {
-	uint64_t damaged = reader_damaged(input->reader);
+	uint64_t damaged = fetch_damaged(&input->fetch);
 	bool more = damaged != input->damaged;
 	struct batch epochs;
 
@@ -186,13 +191,14 @@ static bool hold_behind_damage(struct merge_input *input, struct batch *batch)
 	return true;
 }
 
-/* Where damage may hide the end, that was said. */
+/* Where damage may hide the end, that was said; and one that is still recorded has none. */
 static void end_input(struct merge_input *input)
 {
 	char line[512];
 
-	if (!input->activity.ended && !activity_complete(&input->activity) &&
-	    reader_damaged(input->reader) == input->damaged_before) {
+	if (!reader_is_growing(input->reader) && !input->activity.ended &&
+	    !activity_complete(&input->activity) &&
+	    fetch_damaged(&input->fetch) == input->damaged_before) {
 		input->incomplete = true;
 		snprintf(line, sizeof(line),
 			 "'%.400s' is incomplete: the end of its recording is missing",
@@ -216,7 +222,7 @@ static int read_batch(struct merge_input *input, struct batch *batch)
 		*batch = input->held;
 		input->held.count = 0;
 	} else {
-		err = reader_next(input->reader, batch);
+		err = fetch_next(&input->fetch, batch, input->thread);
 		if (err > 0 && hold_behind_damage(input, batch))
 			return 1;
 	}
@@ -230,7 +236,7 @@ static int read_batch(struct merge_input *input, struct batch *batch)
 	if (batch->type != BATCH_LOSSES || found)
 		activity_note(&input->activity, batch);
 	if (batch->type != BATCH_EPOCHS && !found)
-		input->damaged_before = reader_damaged(input->reader);
+		input->damaged_before = fetch_damaged(&input->fetch);
 	return 1;
 }
 
@@ -333,8 +339,14 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 	return err;
 }
 
+size_t merge_input_memory(const struct merge_input *input)
+{
+	return fetch_memory(&input->fetch) + input->ahead_bytes;
+}
+
 void merge_input_release(struct merge_input *input)
 {
+	fetch_stop(&input->fetch);
 	drop_rows(input);
 	free(input->ahead);
 	free(input->anchors);

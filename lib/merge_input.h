@@ -5,6 +5,7 @@
 
 #include "activity.h"
 #include "clock_estimate.h"
+#include "fetch.h"
 
 /* Rows that were read and whose turn has not come; owns them. */
 struct ahead {
@@ -16,8 +17,10 @@ struct ahead {
 
 struct merge_input {
 	struct reader *reader;
-	uint16_t *domains; /* per domain of the input: its index in the merge */
-	uint16_t *probes;  /* per probe of the input: its index in the merge */
+	struct fetch fetch;
+	unsigned int thread; /* that takes its batches; see pool_wait() */
+	uint16_t *domains;   /* per domain of the input: its index in the merge */
+	uint16_t *probes;    /* per probe of the input: its index in the merge */
 	struct clock_estimate estimate;
 	struct timeline timeline;   /* from its times to the merge's */
 	size_t piece;               /* of the timeline, where the last event was */
@@ -59,6 +62,9 @@ int merge_input_next(struct merge_input *input, struct batch *batch);
  */
 uint64_t merge_input_time(const struct merge_input *input);
 
+/* ... of the last row of the current batch, which is of events. */
+uint64_t merge_input_last_time(const struct merge_input *input);
+
 /* Moves events with times up to and with until_ns, at most `room`; returns how many. */
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
 			size_t room);
@@ -69,6 +75,7 @@ size_t merge_row_size(enum batch_type type);
 void merge_input_map_rows(const struct merge_input *input, enum batch_type type, void *rows,
 			  size_t count);
 
+size_t merge_input_memory(const struct merge_input *input); /* bytes */
 void merge_input_release(struct merge_input *input);
 
 #endif

@@ -17,9 +17,9 @@ struct buffer {
 struct reader {
 	struct scan *scan;
 	struct decoder *decoder;
+	bool borrowed; /* the decoder */
 	struct trace_info info;
-	struct buffer raw;
-	struct buffer rows;
+	struct buffer rows[2]; /* of the last batch but one, and of the last one */
 	uint64_t position;     /* events read or known to be missing */
 	uint64_t watermark_ns; /* the time of the last of them; 0 before the first */
 	uint64_t last_ns;      /* of the events handed out */
@@ -44,30 +44,44 @@ static int reader_unpack(struct reader *reader, const struct vnt_block *block,
 			 const uint8_t **payload)
 {
 	const struct codec *codec = codec_find(block->codec);
+	uint8_t *raw;
 	int err;
 
 	if (!codec)
 		return -EBADMSG;
 	if (!codec->decompress)
 		return block->stored == block->raw ? 0 : -EBADMSG;
-	err = buffer_reserve(&reader->raw, block->raw);
-	if (!err)
-		err = codec->decompress(*payload, block->stored, reader->raw.bytes, block->raw);
-	*payload = reader->raw.bytes;
+	raw = decoder_room(reader->decoder, block->raw);
+	if (!raw)
+		return -ENOMEM;
+	err = codec->decompress(*payload, block->stored, raw, block->raw);
+	*payload = raw;
 	return err;
+}
+
+/* The batch before keeps its rows. */
+static void *reader_room(struct reader *reader, size_t size)
+{
+	struct buffer before = reader->rows[0];
+
+	reader->rows[0] = reader->rows[1];
+	reader->rows[1] = before;
+	return buffer_reserve(&reader->rows[1], size) ? NULL : reader->rows[1].bytes;
 }
 
 static int reader_events(struct reader *reader, const struct vnt_block *block,
 			 const uint8_t *payload, struct batch *batch)
 {
+	struct vnt_event *events;
 	int err;
 
 	if (block->first_ns < reader->last_ns)
 		return -EBADMSG;
-	err = buffer_reserve(&reader->rows, block->rows * sizeof(struct vnt_event));
-	if (!err)
-		err = decoder_run(reader->decoder, payload, block->raw, block, reader->info.nprobes,
-				  reader->rows.bytes);
+	events = reader_room(reader, block->rows * sizeof(*events));
+	if (!events)
+		return -ENOMEM;
+	err = decoder_run(reader->decoder, payload, block->raw, block, reader->info.nprobes,
+			  events);
 	if (err)
 		return err;
 	reader->last_ns = block->last_ns;
@@ -78,14 +92,15 @@ static int reader_events(struct reader *reader, const struct vnt_block *block,
 static int reader_rows(struct reader *reader, const struct row_type *type,
 		       const struct vnt_block *block, const uint8_t *payload, struct batch *batch)
 {
-	int err = buffer_reserve(&reader->rows, block->rows * type->words * sizeof(uint64_t));
+	void *rows = reader_room(reader, block->rows * type->words * sizeof(uint64_t));
+	int err;
 
-	if (!err)
-		err = rows_decode(type, payload, block->raw, block->rows, reader->rows.bytes);
+	if (!rows)
+		return -ENOMEM;
+	err = rows_decode(type, payload, block->raw, block->rows, rows);
 	if (err)
 		return err;
-	if (!rows_valid(type, reader->rows.bytes, block->rows, reader->info.ndomains,
-			reader->info.nprobes))
+	if (!rows_valid(type, rows, block->rows, reader->info.ndomains, reader->info.nprobes))
 		return -EBADMSG;
 	batch->type = type->batch;
 	return 0;
@@ -113,7 +128,7 @@ static int reader_decode(struct reader *reader, const struct vnt_block *block,
 	if (err)
 		return err;
 	batch->count = block->rows;
-	batch->rows = reader->rows.bytes;
+	batch->rows = reader->rows[1].bytes;
 	return 0;
 }
 
@@ -275,6 +290,39 @@ uint64_t reader_damaged(const struct reader *reader)
 	return scan_damaged(reader->scan);
 }
 
+uint64_t reader_offset(const struct reader *reader)
+{
+	return scan_offset(reader->scan);
+}
+
+size_t reader_memory(const struct reader *reader)
+{
+	return scan_memory(reader->scan) + reader->rows[0].size + reader->rows[1].size;
+}
+
+void reader_set_log(struct reader *reader, log_fn log, void *log_context)
+{
+	scan_set_log(reader->scan, log, log_context);
+}
+
+void reader_set_growing(struct reader *reader)
+{
+	scan_set_growing(reader->scan);
+}
+
+bool reader_is_growing(const struct reader *reader)
+{
+	return scan_is_growing(reader->scan);
+}
+
+void reader_lend(struct reader *reader, struct decoder *decoder)
+{
+	if (!reader->borrowed)
+		decoder_close(reader->decoder);
+	reader->decoder = decoder;
+	reader->borrowed = true;
+}
+
 int reader_mark(struct reader *reader)
 {
 	return scan_mark(reader->scan);
@@ -301,9 +349,10 @@ void reader_close(struct reader *reader)
 	if (!reader)
 		return;
 	scan_close(reader->scan);
-	decoder_close(reader->decoder);
+	if (!reader->borrowed)
+		decoder_close(reader->decoder);
 	trace_info_release(&reader->info);
-	free(reader->raw.bytes);
-	free(reader->rows.bytes);
+	for (int i = 0; i < 2; i++)
+		free(reader->rows[i].bytes);
 	free(reader);
 }

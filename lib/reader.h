@@ -24,8 +24,8 @@ int reader_open(struct reader **reader, int fd, const char *name, log_fn log, vo
 const struct trace_info *reader_info(const struct reader *reader);
 const char *reader_name(const struct reader *reader);
 
-/* 1: *batch is filled; 0: end of file; -errno of read(2) or -ENOMEM. Blocks of unknown type are
- * skipped. */
+/* 1: *batch is filled, and its rows live until the next call but one; 0: end of file; -errno of
+ * read(2) or -ENOMEM. Blocks of unknown type are skipped. */
 int reader_next(struct reader *reader, struct batch *batch);
 
 /* Is this batch, the last one read, what the reader itself found missing, not a row of the file? */
@@ -34,10 +34,23 @@ bool reader_found(const struct reader *reader, const struct batch *batch);
 /* Bytes that could not be used so far. */
 uint64_t reader_damaged(const struct reader *reader);
 
+uint64_t reader_offset(const struct reader *reader); /* bytes read and used up, or skipped */
+size_t reader_memory(const struct reader *reader);   /* bytes, without the decoder */
+void reader_set_log(struct reader *reader, log_fn log, void *log_context);
+
+/* Somebody is writing the file: it is read as far as it goes, and nothing is missing behind. */
+void reader_set_growing(struct reader *reader);
+bool reader_is_growing(const struct reader *reader);
+
+/* Decodes with this one from now on: it remembers nothing between two calls of reader_next(), and so
+ * can be shared. It outlives the reader. */
+struct decoder;
+void reader_lend(struct reader *reader, struct decoder *decoder);
+
 /*
  * To read the batches twice: marks the place right after the header, to which reader_rewind() returns
  * once the end was reached. Damage is said at the second time. A pipe is copied meanwhile to a file
- * without a name, in $TMPDIR or /tmp. 0 or -errno.
+ * without a name (tempfile.h). 0 or -errno.
  */
 int reader_mark(struct reader *reader);
 int reader_rewind(struct reader *reader);

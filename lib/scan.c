@@ -9,6 +9,7 @@
 
 #include "crc32c.h"
 #include "scan.h"
+#include "tempfile.h"
 
 #define BUFFER_MIN (1u << 18)
 #define SEARCH_MAX (sizeof(struct vnt_block) + BLOCK_MAX) /* the second header begins before it */
@@ -26,6 +27,7 @@ struct scan {
 	uint64_t tag;
 	bool locked;
 	bool is_trace;
+	bool growing;
 	size_t block_size; /* of the block at `begin` */
 	bool incomplete;   /* the file ends inside it */
 	bool skipping;
@@ -77,6 +79,12 @@ void scan_close(struct scan *scan)
 	free(scan);
 }
 
+void scan_set_log(struct scan *scan, log_fn log, void *log_context)
+{
+	scan->log = log;
+	scan->log_context = log_context;
+}
+
 static size_t scan_available(const struct scan *scan)
 {
 	return scan->end - scan->begin;
@@ -102,37 +110,16 @@ static int scan_reserve(struct scan *scan, size_t size)
 	return 0;
 }
 
-/* As write(2), but all of it. */
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	while (size) {
-		ssize_t wrote = write(fd, bytes, size);
-
-		if (wrote < 0)
-			return -errno;
-		bytes += wrote;
-		size -= wrote;
-	}
-	return 0;
-}
-
-static const char *spool_folder(void)
-{
-	const char *folder = secure_getenv("TMPDIR");
-
-	return folder ? folder : "/tmp";
-}
-
 /* Keeps what was read where it can be read again. */
 static int scan_copy(struct scan *scan, const uint8_t *bytes, size_t size)
 {
 	char line[512];
-	int err = scan->spool < 0 ? scan->spool : write_all(scan->spool, bytes, size);
+	int err = scan->spool < 0 ? scan->spool : tempfile_write(scan->spool, bytes, size);
 
 	if (!err || !scan->log)
 		return err;
 	snprintf(line, sizeof(line), "cannot copy '%.200s' to a file in '%.200s'", scan->name,
-		 spool_folder());
+		 tempfile_folder());
 	scan->log(scan->log_context, line);
 	return err;
 }
@@ -217,7 +204,9 @@ static bool scan_parse(struct scan *scan, struct vnt_block *block)
 
 static int scan_finish(struct scan *scan)
 {
-	if (scan_available(scan))
+	if (scan->growing && !scan->skipping)
+		scan_advance(scan, scan_available(scan));
+	else if (scan_available(scan))
 		scan_skip(scan, scan_available(scan), true);
 	scan_end_skip(scan, true);
 	return 0;
@@ -248,6 +237,8 @@ int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payloa
 		return err;
 	stored = scan->buffer + scan->begin + sizeof(*block);
 	scan->incomplete = scan_available(scan) < scan->block_size;
+	if (scan->incomplete && scan->growing && !scan->skipping)
+		return scan_finish(scan);
 	*payload = NULL;
 	if (!scan->incomplete && crc32c(stored, block->stored) == block->payload_crc)
 		*payload = stored;
@@ -278,17 +269,14 @@ void scan_lock(struct scan *scan, uint64_t tag)
 	scan->locked = true;
 }
 
-static int open_spool(void)
+void scan_set_growing(struct scan *scan)
 {
-	char path[4096];
-	int fd;
+	scan->growing = true;
+}
 
-	snprintf(path, sizeof(path), "%s/vnettrace-XXXXXX", spool_folder());
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	unlink(path);
-	return fd;
+bool scan_is_growing(const struct scan *scan)
+{
+	return scan->growing;
 }
 
 int scan_mark(struct scan *scan)
@@ -302,7 +290,7 @@ int scan_mark(struct scan *scan)
 	if (at < 0) {
 		scan->mark = 0;
 		scan->spooling = true;
-		scan->spool = open_spool();
+		scan->spool = tempfile_open();
 		err = scan_copy(scan, scan->buffer + scan->begin, scan_available(scan));
 	}
 	scan->marked = !err;
@@ -336,6 +324,11 @@ uint64_t scan_offset(const struct scan *scan)
 uint64_t scan_damaged(const struct scan *scan)
 {
 	return scan->damaged;
+}
+
+size_t scan_memory(const struct scan *scan)
+{
+	return scan->capacity;
 }
 
 bool scan_is_trace(const struct scan *scan)

@@ -16,6 +16,7 @@ struct scan;
 /* Takes ownership of `fd` also on error. 0 or -ENOMEM. */
 int scan_open(struct scan **scan, int fd, const char *name, log_fn log, void *log_context);
 void scan_close(struct scan *scan); /* accepts NULL */
+void scan_set_log(struct scan *scan, log_fn log, void *log_context);
 
 /*
  * 1: *block is the next header that is valid, and *payload its stored bytes, or NULL if they are not
@@ -34,15 +35,20 @@ void scan_reject(struct scan *scan);
  * that nothing is logged, and the end is where no header can begin any more. */
 void scan_lock(struct scan *scan, uint64_t tag);
 
+/* Somebody is writing the file: that it ends within a block is no damage. */
+void scan_set_growing(struct scan *scan);
+bool scan_is_growing(const struct scan *scan);
+
 /* To read what comes from here on twice: scan_rewind(), once the end was reached, returns here. Until then
  * nothing is logged. What cannot seek is copied meanwhile to a file without a name, in $TMPDIR or
- * /tmp. 0 or -errno. */
+ * /var/tmp. 0 or -errno. */
 int scan_mark(struct scan *scan);
 int scan_rewind(struct scan *scan);
 
 uint64_t scan_offset(const struct scan *scan);  /* in the file, of what comes next */
 uint64_t scan_damaged(const struct scan *scan); /* bytes in all damaged ranges so far */
 bool scan_is_trace(const struct scan *scan);    /* starts like one, or has a valid block header */
+size_t scan_memory(const struct scan *scan);    /* bytes */
 const char *scan_name(const struct scan *scan);
 
 #endif

@@ -341,20 +341,23 @@ static int segments_add(struct segments *segments, const struct journey *journey
 		piece_release(piece);
 	else
 		segments->end++;
+	segments->began = true;
 	return err;
 }
 
 int segments_put(void *context, const struct journey *journey)
 {
 	struct segments *segments = context;
+	uint64_t time_ns = journey_sightings(journey)->time_ns;
 	uint32_t flow = segments->nflows ? map_find(&segments->by_flow, journey->flow) : MAP_NONE;
 	int err = 0;
 
 	if (segments->front != segments->end)
-		err = segments_move(segments, journey_sightings(journey)->time_ns);
+		err = segments_move(segments, time_ns);
 	if (err)
 		return err;
-	if (flow == MAP_NONE)
+	if (flow == MAP_NONE || (segments->flows[flow].first_ns > time_ns &&
+				 segments->flows[flow].first_ns - time_ns > segments->horizon_ns))
 		return segments->done(segments->context, journey);
 	return segments_add(segments, journey, flow);
 }
@@ -370,7 +373,7 @@ int segments_flush(struct segments *segments)
 	return err;
 }
 
-int segments_expect(struct segments *segments, uint64_t flow)
+int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns)
 {
 	int err;
 
@@ -381,13 +384,13 @@ int segments_expect(struct segments *segments, uint64_t flow)
 	if (!err)
 		err = map_add(&segments->by_flow, flow, segments->nflows);
 	if (!err)
-		segments->flows[segments->nflows++] = (struct cut_flow){0};
+		segments->flows[segments->nflows++] = (struct cut_flow){.first_ns = time_ns};
 	return err;
 }
 
-bool segments_expected(const struct segments *segments)
+bool segments_began(const struct segments *segments)
 {
-	return segments->nflows;
+	return segments->began;
 }
 
 void segments_sample(struct segments *segments)

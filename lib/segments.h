@@ -27,11 +27,14 @@ struct segments;
 
 int segments_open(struct segments **segments, uint64_t horizon_ns, journey_fn done, void *context);
 
-/* The flow has super-packets; said before the first of them is joined. 0 or -ENOMEM. */
-int segments_expect(struct segments *segments, uint64_t flow);
+/*
+ * The flow has a super-packet at that time; said before it is joined. What it does to others does not
+ * depend on when they come out of the join. 0 or -ENOMEM.
+ */
+int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns);
 
 /* Whether anything may come out late. */
-bool segments_expected(const struct segments *segments);
+bool segments_began(const struct segments *segments);
 
 /* From here on datagrams are sampled one by one: what is known of a part of them says nothing of others. */
 void segments_sample(struct segments *segments);

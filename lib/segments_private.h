@@ -44,6 +44,7 @@ struct cover {
 #define RECENT_MAX 64
 
 struct cut_flow {
+	uint64_t first_ns; /* of its super-packets */
 	bool cut;          /* segments of super-packets were seen */
 	uint32_t position; /* UDP: the next one */
 	uint32_t nrecent;
@@ -69,6 +70,7 @@ struct segments {
 	journey_fn done;
 	void *context;
 	bool sampled;
+	bool began;         /* there was a piece */
 	struct map by_flow; /* -> flows */
 	struct cut_flow *flows;
 	size_t nflows;

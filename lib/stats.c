@@ -7,6 +7,8 @@
 
 #define EVENTS_PART 256
 
+_Static_assert(STATS_MEMORY_MIN >= SPILL_MEMORY_MIN, "the limit is the join's");
+
 static uint64_t add_saturated(uint64_t a, uint64_t b)
 {
 	return a + b < a ? UINT64_MAX : a + b;
@@ -42,7 +44,8 @@ static int stats_first_event(struct stats *stats, const struct vnt_event *event)
 	probe->last_ns = event->time_ns;
 	if (!stats->domains[domain].seen) {
 		stats->domains[domain].seen = true;
-		return epochs_domain(stats->epochs, domain, event->time_ns);
+		return changes_domain(&stats->changes, spill_now(stats->join), domain,
+				      event->time_ns);
 	}
 	return 0;
 }
@@ -61,7 +64,7 @@ static int stats_event(struct stats *stats, const struct vnt_event *event)
 	if (event->outer)
 		err = tunnels_count(&stats->tunnels, event->probe, event->outer);
 	if (!err && event->segment)
-		err = segments_expect(stats->segments, event->flow);
+		err = segments_expect(stats->segments, event->flow, event->time_ns);
 	if (err)
 		return err;
 	stats->cpus[probe->cpu_row].events++;
@@ -82,7 +85,7 @@ static int stats_events(struct stats *stats, const struct batch *batch)
 		for (size_t i = 0; i < n && !err; i++)
 			err = stats_event(stats, &batch->events[done + i]);
 		if (!err)
-			err = join_push(stats->join, batch->events + done, n);
+			err = spill_push(stats->join, batch->events + done, n);
 	}
 	return err;
 }
@@ -147,9 +150,8 @@ static int stats_packet(struct stats *stats, uint32_t flow, const struct journey
 static int stats_window(struct stats *stats, uint64_t time_ns)
 {
 	uint64_t horizon_ns = stats->horizon_ns;
-	uint64_t before_ns = segments_expected(stats->segments)
-				     ? add_saturated(horizon_ns, horizon_ns)
-				     : horizon_ns;
+	uint64_t before_ns = segments_began(stats->segments) ? add_saturated(horizon_ns, horizon_ns)
+							     : horizon_ns;
 
 	return rates_move(stats->rates, time_ns > before_ns ? time_ns - before_ns : 0,
 			  add_saturated(time_ns, horizon_ns));
@@ -172,6 +174,29 @@ static int stats_journey(void *context, const struct journey *journey)
 	for (size_t at = 0; at < journey->count && !err; at += pass)
 		err = stats_packet(stats, flow, journey, seen + at, pass);
 	return err;
+}
+
+/* What the trace had said until then. */
+static int stats_changes(struct stats *stats, uint64_t until_ns)
+{
+	int err = changes_tell(&stats->changes, until_ns, stats->epochs, stats->rates);
+
+	stats->sampling = rates_sampling(stats->rates);
+	if (stats->sampling)
+		segments_sample(stats->segments);
+	return err;
+}
+
+/* What the join hands out. */
+static int stats_joined(void *context, const struct journey *journey)
+{
+	struct stats *stats = context;
+	uint64_t until_ns = add_saturated(journey_sightings(journey)->time_ns, stats->horizon_ns);
+	int err = 0;
+
+	if (changes_due(&stats->changes, until_ns))
+		err = stats_changes(stats, until_ns);
+	return err ? err : segments_put(stats->segments, journey);
 }
 
 static int stats_flows(struct stats *stats, const struct batch *batch)
@@ -239,14 +264,8 @@ static int stats_epochs(struct stats *stats, const struct batch *batch)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < batch->count && !err; i++) {
-		err = epochs_probe(stats->epochs, &batch->epochs[i]);
-		if (!err)
-			err = rates_add(stats->rates, &batch->epochs[i]);
-	}
-	stats->sampling = rates_sampling(stats->rates);
-	if (stats->sampling)
-		segments_sample(stats->segments);
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = changes_epoch(&stats->changes, spill_now(stats->join), &batch->epochs[i]);
 	return err;
 }
 
@@ -283,6 +302,25 @@ static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct
 	[BATCH_EPOCHS] = stats_epochs, [BATCH_COSTS] = stats_costs, [BATCH_TUNNELS] = stats_tunnels,
 };
 
+int stats_flush(struct stats *stats)
+{
+	int err = spill_flush(stats->join);
+
+	if (!err)
+		err = segments_flush(stats->segments);
+	return err ? err : stats_changes(stats, UINT64_MAX);
+}
+
+void stats_limit(struct stats *stats, size_t memory)
+{
+	spill_limit(stats->join, memory);
+}
+
+size_t stats_needed(const struct stats *stats)
+{
+	return spill_needed(stats->join);
+}
+
 int stats_put(struct stats *stats, const struct batch *batch)
 {
 	if (batch->type >= BATCH_TYPES || !stats_batches[batch->type])
@@ -316,7 +354,7 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 	if (!err)
 		err = segments_open(&s->segments, horizon_ns, stats_journey, s);
 	if (!err)
-		err = join_open(&s->join, horizon_ns, segments_put, s->segments);
+		err = spill_open(&s->join, horizon_ns, stats_joined, s);
 out:
 	if (err)
 		stats_close(s);
@@ -329,8 +367,9 @@ void stats_close(struct stats *stats)
 {
 	if (!stats)
 		return;
-	join_close(stats->join);
+	spill_close(stats->join);
 	segments_close(stats->segments);
+	changes_release(&stats->changes);
 	epochs_close(stats->epochs);
 	rates_close(stats->rates);
 	ledger_release(&stats->ledger);

@@ -3,7 +3,8 @@
  * stats.h - sink that turns a stream of events into a report.
  *
  * Joins the events of a packet to its journey (join.h), and keeps per flow and path only counts and
- * histograms: memory grows with flows, paths and packets in flight, not with the trace.
+ * histograms: memory grows with flows and paths, not with the trace. Packets in flight that do not fit
+ * into the limit go to temporary files; the report is the same.
  */
 #ifndef VNT_STATS_H
 #define VNT_STATS_H
@@ -16,11 +17,19 @@ struct stats;
  * seen. 0 or -ENOMEM. */
 int stats_open(struct stats **stats, const struct trace_info *info, uint64_t horizon_ns);
 
-/* Takes one batch, keeps nothing of it. 0 or -ENOMEM. */
+/* Bytes for packets in flight, at least STATS_MEMORY_MIN; before the first batch. Else there is no
+ * limit. */
+#define STATS_MEMORY_MIN (1u << 20)
+void stats_limit(struct stats *stats, size_t memory);
+
+/* Takes one batch, keeps nothing of it. 0, -ENOMEM, -errno of a temporary file, or -ENOBUFS: for one
+ * packet that was seen very often stats_needed() bytes would be needed. */
 int stats_put(struct stats *stats, const struct batch *batch);
 
-/* Ends all journeys and fills *report; names in it belong to `stats` and `info`. 0 or -ENOMEM. */
+/* Ends all journeys and fills *report; names in it belong to `stats` and `info`. As
+ * stats_put(). */
 int stats_report(struct stats *stats, struct report *report);
+size_t stats_needed(const struct stats *stats);
 void stats_close(struct stats *stats); /* accepts NULL */
 
 #endif

@@ -3,9 +3,11 @@
 #ifndef VNT_STATS_PRIVATE_H
 #define VNT_STATS_PRIVATE_H
 
+#include "changes.h"
 #include "flows.h"
 #include "ledger.h"
 #include "segments.h"
+#include "spill.h"
 #include "stats.h"
 #include "tunnels.h"
 
@@ -49,8 +51,9 @@ struct stats {
 	struct map by_recording; /* hash of domain, recording and program -> costs */
 	struct ledger ledger;
 	struct tunnels tunnels;
-	struct join *join;
-	struct segments *segments;
+	struct spill *join;
+	struct changes changes;
+	struct segments *segments; /* what the join hands out, on its way to the counting */
 	struct epochs *epochs;
 	struct rates *rates;
 	bool sampling; /* rates_sampling() */
@@ -60,5 +63,7 @@ struct stats {
 	uint64_t observed;
 	uint64_t ambiguous;
 };
+
+int stats_flush(struct stats *stats); /* ends all journeys; as stats_put() */
 
 #endif

@@ -393,10 +393,8 @@ int stats_report(struct stats *stats, struct report *report)
 		report_domains, report_probes,   report_cpus,    report_paths,
 		report_flows,   report_programs, report_tunnels,
 	};
-	int err = join_flush(stats->join);
+	int err = stats_flush(stats);
 
-	if (!err)
-		err = segments_flush(stats->segments);
 	*report = (struct report){0};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
 		err = parts[i](stats, report);

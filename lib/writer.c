@@ -4,13 +4,14 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "codec.h"
 #include "columns.h"
 #include "header.h"
+#include "pack.h"
 #include "rows.h"
 #include "writer.h"
 
@@ -37,6 +38,10 @@ struct writer {
 	struct encoder *encoder;
 	uint8_t *raw; /* both PAYLOAD_MAX, touched only as far as a block needs */
 	uint8_t *packed;
+	struct packs *packs; /* or NULL; then the rest is 0 */
+	size_t gathered;     /* events in the next block */
+	uint64_t queued;     /* events in blocks before it */
+	uint64_t queued_ns;  /* time of the last of them */
 };
 
 static void vector_advance(struct iovec *vector, size_t bytes)
@@ -124,32 +129,28 @@ static int writer_write(struct writer *writer, struct iovec *vector)
 	return 0;
 }
 
+/* Writes a sealed block. */
+static int writer_write_block(struct writer *writer, const struct vnt_block *block,
+			      const uint8_t *payload, size_t stored)
+{
+	struct iovec vector[2] = {
+		{.iov_base = (void *)block, .iov_len = sizeof(*block)},
+		{.iov_base = (void *)payload, .iov_len = stored},
+	};
+
+	return writer_write(writer, vector);
+}
+
 /* Seals and writes a block of which type, raw, rows, first_ns and last_ns are set. */
 static int writer_block(struct writer *writer, struct vnt_block *block, const uint8_t *payload)
 {
-	block->codec = CODEC_NONE;
-	block->stored = block->raw;
-	if (block->type != BLOCK_HEADER) { /* which stays readable without any codec */
-		size_t packed = codec_find(CODEC_LZ4)->compress(payload, block->raw, writer->packed,
-								block->raw - 1);
+	size_t stored;
 
-		if (packed) {
-			block->codec = CODEC_LZ4;
-			block->stored = packed;
-			payload = writer->packed;
-		}
-	}
 	block->watermark_ns = block->last_ns;
 	block->position = writer->events;
 	block->tag = writer->tag;
-
-	struct iovec vector[2] = {
-		{.iov_base = block, .iov_len = sizeof(*block)},
-		{.iov_base = (void *)payload, .iov_len = block->stored},
-	};
-
-	block_seal(block, payload);
-	return writer_write(writer, vector);
+	stored = pack_block(block, payload, writer->packed, &payload);
+	return writer_write_block(writer, block, payload, stored);
 }
 
 static int writer_put_events(struct writer *writer, const struct vnt_event *events, size_t count)
@@ -173,6 +174,73 @@ static int writer_put_events(struct writer *writer, const struct vnt_event *even
 	return 0;
 }
 
+/* pack_fn: a block whose turn has come. */
+static int writer_take(void *context, const struct vnt_block *block, const uint8_t *payload,
+		       size_t stored, size_t events)
+{
+	struct writer *writer = context;
+	int err = writer_write_block(writer, block, payload, stored);
+
+	if (!err)
+		writer->events += events;
+	return err;
+}
+
+static int writer_queue_gathered(struct writer *writer)
+{
+	const struct vnt_event *events;
+	struct vnt_block block = {.type = BLOCK_EVENTS, .rows = writer->gathered};
+
+	if (!writer->gathered)
+		return 0;
+	events = packs_events(writer->packs);
+	block.first_ns = events[0].time_ns;
+	block.last_ns = block.watermark_ns = events[writer->gathered - 1].time_ns;
+	block.position = writer->queued;
+	block.tag = writer->tag;
+	writer->queued += writer->gathered;
+	writer->queued_ns = block.last_ns;
+	writer->gathered = 0;
+	return packs_queue_events(writer->packs, &block);
+}
+
+static int writer_gather(struct writer *writer, const struct vnt_event *events, size_t count)
+{
+	int err = 0;
+
+	while (count && !err) {
+		size_t room = PACK_EVENTS - writer->gathered, n = count < room ? count : room;
+		struct vnt_event *to = packs_events(writer->packs);
+
+		if (!to)
+			return writer->error;
+		memcpy(to + writer->gathered, events, n * sizeof(*events));
+		writer->last_ns = events[n - 1].time_ns;
+		writer->gathered += n;
+		events += n;
+		count -= n;
+		if (writer->gathered == PACK_EVENTS)
+			err = writer_queue_gathered(writer);
+	}
+	return err;
+}
+
+/* Rows that only say what events mean need not wait for those that are gathered. */
+static bool comes_between_events(enum batch_type type)
+{
+	return type == BATCH_EPOCHS || type == BATCH_LOSSES;
+}
+
+static int writer_queue_rows(struct writer *writer, struct vnt_block *block, enum batch_type type)
+{
+	int err = comes_between_events(type) ? writer_queue_gathered(writer) : 0;
+
+	block->first_ns = block->last_ns = block->watermark_ns = writer->queued_ns;
+	block->position = writer->queued;
+	block->tag = writer->tag;
+	return err ? err : packs_queue_rows(writer->packs, block, writer->raw);
+}
+
 static int writer_put_rows(struct writer *writer, const struct row_type *type, const void *rows,
 			   size_t count)
 {
@@ -184,7 +252,23 @@ static int writer_put_rows(struct writer *writer, const struct row_type *type, c
 		.raw = rows_encode(type, rows, count, writer->raw),
 	};
 
+	if (writer->packs)
+		return writer_queue_rows(writer, &block, type->batch);
 	return writer_block(writer, &block, writer->raw);
+}
+
+int writer_use(struct writer *writer, struct pool *pool)
+{
+	return packs_open(&writer->packs, pool, writer_take, writer);
+}
+
+int writer_flush(struct writer *writer)
+{
+	int err = writer->packs ? writer_queue_gathered(writer) : 0;
+
+	if (writer->packs && !err)
+		err = packs_flush(writer->packs);
+	return err;
 }
 
 /*
@@ -286,7 +370,9 @@ int writer_put(struct writer *writer, const struct batch *batch)
 	for (size_t i = 0; !err && i < batch->count; i += BLOCK_ROWS) {
 		size_t count = batch->count - i < BLOCK_ROWS ? batch->count - i : BLOCK_ROWS;
 
-		if (!type)
+		if (!type && writer->packs)
+			err = writer_gather(writer, &batch->events[i], count);
+		else if (!type)
 			err = writer_put_events(writer, &batch->events[i], count);
 		else
 			err = writer_put_rows(writer, type,
@@ -300,6 +386,11 @@ void writer_stop_when(struct writer *writer, stop_fn stop, void *context)
 {
 	writer->stop = stop;
 	writer->stop_context = context;
+}
+
+size_t writer_memory(const struct writer *writer)
+{
+	return sizeof(*writer) + (writer->packs ? packs_memory(writer->packs) : PACK_MEMORY);
 }
 
 uint64_t writer_bytes(const struct writer *writer)
@@ -340,6 +431,7 @@ void writer_close(struct writer *writer)
 {
 	if (!writer)
 		return;
+	packs_close(writer->packs);
 	encoder_close(writer->encoder);
 	free(writer->raw);
 	free(writer->packed);

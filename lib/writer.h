@@ -10,6 +10,7 @@
 #include "trace.h"
 
 struct writer;
+struct pool;
 
 typedef bool (*stop_fn)(void *context);
 
@@ -30,7 +31,15 @@ void writer_stop_when(struct writer *writer, stop_fn stop, void *context);
  * where the file can be truncated, and every later put returns the same error.
  */
 int writer_put(struct writer *writer, const struct batch *batch);
+
+/* From now on, and before the first put, a pool packs the blocks: of events they are larger, what is
+ * put is written later, and after an error nothing more. The bytes do not depend on the pool. It
+ * outlives the writer. 0 or -ENOMEM. */
+int writer_use(struct writer *writer, struct pool *pool);
+int writer_flush(struct writer *writer); /* until all is written; as writer_put() */
+
 uint64_t writer_bytes(const struct writer *writer);  /* written so far */
+size_t writer_memory(const struct writer *writer);   /* bytes, about */
 uint64_t writer_events(const struct writer *writer); /* events in blocks that were written whole */
 
 int writer_error(const struct writer *writer); /* of the first write that failed, or 0 */

@@ -285,7 +285,9 @@ static void run(struct world *world)
 	qsort(world->events, world->nevents, sizeof(*world->events), compare_events);
 	for (size_t i = 0; i < world->nevents; i++) {
 		if (world->events[i].segment)
-			cr_assert_eq(segments_expect(segments, world->events[i].flow), 0);
+			cr_assert_eq(segments_expect(segments, world->events[i].flow,
+						     world->events[i].time_ns),
+				     0);
 		cr_assert_eq(join_push(join, &world->events[i], 1), 0);
 	}
 	cr_assert_eq(join_flush(join), 0);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+#include <string.h>
+
+#include "array.h"
+#include "fetch.h"
+
+/* log_fn: keeps the line until its turn. */
+static void fetch_keep_line(void *context, const char *line)
+{
+	struct fetched *ahead = context;
+
+	char *copy = strdup(line);
+
+	if (copy && !array_reserve(&ahead->lines, &ahead->lines_room, ahead->nlines + 1,
+				   sizeof(*ahead->lines)))
+		ahead->lines[ahead->nlines++] = copy;
+	else
+		ahead->err = -ENOMEM;
+}
+
+static void fetched_say(struct fetched *fetched, log_fn log, void *log_context)
+{
+	for (size_t i = 0; i < fetched->nlines; i++) {
+		if (log)
+			log(log_context, fetched->lines[i]);
+		free(fetched->lines[i]);
+	}
+	fetched->nlines = 0;
+}
+
+static void fetch_run(struct task *task, unsigned int thread)
+{
+	struct fetch *fetch = (struct fetch *)((char *)task - offsetof(struct fetch, task));
+	struct fetched *ahead = &fetch->ahead;
+
+	reader_lend(fetch->reader, fetch->decoders[thread]);
+	ahead->result = reader_next(fetch->reader, &ahead->batch);
+	if (ahead->err)
+		ahead->result = ahead->err;
+	ahead->damaged = reader_damaged(fetch->reader);
+	ahead->memory = reader_memory(fetch->reader);
+	ahead->offset = reader_offset(fetch->reader);
+}
+
+void fetch_start(struct fetch *fetch, struct reader *reader, struct pool *pool,
+		 struct decoder *const *decoders, log_fn log, void *log_context)
+{
+	*fetch = (struct fetch){
+		.task.run = fetch_run,
+		.reader = reader,
+		.pool = pool,
+		.decoders = decoders,
+		.last.damaged = reader_damaged(reader),
+		.log = log,
+		.log_context = log_context,
+	};
+	reader_set_log(reader, fetch_keep_line, &fetch->ahead);
+	pool_submit(pool, &fetch->task);
+}
+
+int fetch_next(struct fetch *fetch, struct batch *batch, unsigned int thread)
+{
+	if (!fetch->ended) {
+		pool_wait(fetch->pool, &fetch->task, thread);
+		fetched_say(&fetch->ahead, fetch->log, fetch->log_context);
+		fetch->last = fetch->ahead;
+		fetch->ended = fetch->last.result <= 0;
+		if (!fetch->ended)
+			pool_submit(fetch->pool, &fetch->task);
+	}
+	*batch = fetch->last.batch;
+	return fetch->last.result;
+}
+
+uint64_t fetch_damaged(const struct fetch *fetch)
+{
+	return fetch->last.damaged;
+}
+
+uint64_t fetch_offset(const struct fetch *fetch)
+{
+	return fetch->last.offset;
+}
+
+size_t fetch_memory(const struct fetch *fetch)
+{
+	return fetch->last.memory;
+}
+
+void fetch_stop(struct fetch *fetch)
+{
+	if (!fetch->pool)
+		return;
+	pool_wait(fetch->pool, &fetch->task, 0);
+	fetched_say(&fetch->ahead, NULL, NULL);
+	free(fetch->ahead.lines);
+}

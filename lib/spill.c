@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "array.h"
+#include "map.h"
+#include "spill.h"
+#include "tape.h"
+
+#define PARTS    32
+#define PART_LOG 5
+#define LEVELS   6 /* of parts of parts: as many bits as the hash has */
+#define BUFFERED ((PARTS + 2 * LEVELS) * (size_t)TAPE_BUFFER)
+
+_Static_assert(BUFFERED + JOIN_MEMORY_MIN <= SPILL_MEMORY_MIN, "what a spill needs at least");
+
+/* An event as it goes to a file. */
+struct spilled {
+	struct vnt_event event;
+	uint64_t number;
+};
+
+/* Journeys that were in flight when the spilling began, and behind them the events. */
+struct part {
+	struct tape tape;
+	uint64_t journeys;
+	uint64_t events;
+};
+
+/* Finished journeys in order, and the first one that was not handed out. */
+struct run {
+	struct tape tape;
+	struct journey journey;
+	struct sighting *many; /* its sightings, where it has more than few */
+	size_t room;
+	uint64_t left; /* with it */
+};
+
+struct spill {
+	struct join *join; /* NULL while spilling */
+	uint64_t horizon_ns;
+	size_t memory;
+	unsigned int level;
+	journey_fn done;
+	void *context;
+	struct part parts[PARTS];
+	struct run *runs; /* PARTS of them, while these are made and merged */
+	uint64_t now_ns;
+	uint64_t number; /* of the next event */
+	size_t needed;
+};
+
+/* Empty, with the horizon, limit, level and taker of another one. */
+static int spill_make(struct spill **out, const struct spill *like)
+{
+	struct spill *spill = malloc(sizeof(*spill));
+	int err;
+
+	*out = NULL;
+	if (!spill)
+		return -ENOMEM;
+	*spill = *like;
+	err = join_open(&spill->join, like->horizon_ns, like->done, like->context);
+	if (err) {
+		free(spill);
+		return err;
+	}
+	spill_limit(spill, like->memory);
+	*out = spill;
+	return 0;
+}
+
+int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done, void *context)
+{
+	const struct spill like = {
+		.horizon_ns = horizon_ns, .memory = SIZE_MAX, .done = done, .context = context};
+
+	return spill_make(spill, &like);
+}
+
+void spill_limit(struct spill *spill, size_t memory)
+{
+	spill->memory = memory;
+	if (spill->join)
+		join_limit(spill->join, memory - BUFFERED);
+}
+
+/* Each level divides by other bits of the hash. */
+static struct part *spill_part(struct spill *spill, uint64_t flow, uint64_t key)
+{
+	uint64_t hash = map_hash(0, join_hash(flow, key));
+
+	return &spill->parts[hash >> PART_LOG * spill->level & (PARTS - 1)];
+}
+
+static int write_journey(struct tape *tape, const struct journey *journey)
+{
+	int err = tape_write(tape, journey, sizeof(*journey));
+
+	if (!err && journey->count > JOURNEY_INLINE)
+		err = tape_write(tape, journey->many, journey->count * sizeof(*journey->many));
+	return err;
+}
+
+/* `*many`, of `*room`, holds the sightings of one that has more than few. */
+static int read_journey(struct tape *tape, struct journey *journey, struct sighting **many,
+			size_t *room)
+{
+	int err = tape_read(tape, journey, sizeof(*journey));
+
+	if (err || journey->count <= JOURNEY_INLINE)
+		return err;
+	err = array_reserve(many, room, journey->count, sizeof(**many));
+	if (err)
+		return err;
+	journey->many = *many;
+	return tape_read(tape, *many, journey->count * sizeof(**many));
+}
+
+/* journey_fn: a journey in flight. */
+static int spill_journey(void *context, const struct journey *journey)
+{
+	struct spill *spill = context;
+	struct part *part = spill_part(spill, journey->flow, journey->key);
+
+	part->journeys++;
+	return write_journey(&part->tape, journey);
+}
+
+static int spill_event(struct spill *spill, const struct vnt_event *event, uint64_t number)
+{
+	struct part *part = spill_part(spill, event->flow, event->key);
+	struct spilled spilled = {*event, number};
+
+	if (event->time_ns > spill->now_ns)
+		spill->now_ns = event->time_ns;
+	spilled.event.time_ns = spill->now_ns;
+	part->events++;
+	return tape_write(&part->tape, &spilled, sizeof(spilled));
+}
+
+/* `err` is what the join says. 0: it was full, and from now on all goes to the parts. */
+static int spill_begin(struct spill *spill, int err)
+{
+	if (err != -ENOBUFS)
+		return err;
+	spill->needed = join_needed(spill->join) + BUFFERED;
+	if (spill->level == LEVELS)
+		return err;
+	err = join_evict(spill->join, spill_journey, spill);
+	spill->now_ns = join_now(spill->join);
+	join_close(spill->join);
+	spill->join = NULL;
+	return err;
+}
+
+/* `numbers` as of join_push_some(). */
+static int spill_push_some(struct spill *spill, const struct vnt_event *events,
+			   const uint64_t *numbers, size_t count)
+{
+	size_t done = 0;
+	int err = 0;
+
+	if (spill->join) {
+		err = join_push_some(spill->join, events, numbers, count, &done);
+		spill->number += done;
+		if (err)
+			err = spill_begin(spill, err);
+	}
+	for (; done < count && !err; done++, spill->number++)
+		err = spill_event(spill, &events[done], numbers ? numbers[done] : spill->number);
+	return err;
+}
+
+int spill_push(struct spill *spill, const struct vnt_event *events, size_t count)
+{
+	return spill_push_some(spill, events, NULL, count);
+}
+
+static int spill_adopt(struct spill *spill, const struct journey *journey)
+{
+	int err = 0;
+
+	if (spill->join) {
+		err = join_adopt(spill->join, journey);
+		if (!err)
+			return 0;
+		err = spill_begin(spill, err);
+	}
+	return err ? err : spill_journey(spill, journey);
+}
+
+/* What is in the part, as it was pushed. */
+static int part_replay(struct part *part, struct spill *spill)
+{
+	struct sighting *many = NULL;
+	struct journey journey;
+	struct spilled spilled;
+	size_t room = 0;
+	int err = 0;
+
+	for (; part->journeys && !err; part->journeys--) {
+		err = read_journey(&part->tape, &journey, &many, &room);
+		if (!err)
+			err = spill_adopt(spill, &journey);
+	}
+	free(many);
+	for (; part->events && !err; part->events--) {
+		err = tape_read(&part->tape, &spilled, sizeof(spilled));
+		if (!err)
+			err = spill_push_some(spill, &spilled.event, &spilled.number, 1);
+	}
+	tape_release(&part->tape);
+	return err;
+}
+
+/* journey_fn: a journey that is finished. */
+static int run_add(void *context, const struct journey *journey)
+{
+	struct run *run = context;
+
+	run->left++;
+	return write_journey(&run->tape, journey);
+}
+
+/* Joins the part to a run. */
+static int spill_join(struct spill *spill, struct part *part, struct run *run)
+{
+	const struct spill like = {
+		.horizon_ns = spill->horizon_ns,
+		.memory = spill->memory,
+		.level = spill->level + 1,
+		.done = run_add,
+		.context = run,
+	};
+	struct spill *parts;
+	int err = spill_make(&parts, &like);
+
+	if (err)
+		return err;
+	err = part_replay(part, parts);
+	if (!err)
+		err = spill_flush(parts);
+	if (!err)
+		err = tape_rewind(&run->tape);
+	if (err == -ENOBUFS)
+		spill->needed = parts->needed;
+	spill_close(parts);
+	return err;
+}
+
+static int run_read(struct run *run)
+{
+	return run->left ? read_journey(&run->tape, &run->journey, &run->many, &run->room) : 0;
+}
+
+static bool run_before(const struct run *a, const struct run *b)
+{
+	uint64_t a_ns = journey_sightings(&a->journey)->time_ns;
+	uint64_t b_ns = journey_sightings(&b->journey)->time_ns;
+
+	return a_ns != b_ns ? a_ns < b_ns : a->journey.number < b->journey.number;
+}
+
+/* The run that the next journey is in, or NULL. */
+static struct run *spill_first(struct spill *spill)
+{
+	struct run *first = NULL;
+
+	for (struct run *run = spill->runs; run < spill->runs + PARTS; run++)
+		if (run->left && (!first || run_before(run, first)))
+			first = run;
+	return first;
+}
+
+static int spill_merge(struct spill *spill)
+{
+	struct run *run;
+	int err = 0;
+
+	for (int i = 0; i < PARTS && !err; i++)
+		err = run_read(&spill->runs[i]);
+	while (!err && (run = spill_first(spill))) {
+		err = spill->done(spill->context, &run->journey);
+		run->left--;
+		if (!err)
+			err = run_read(run);
+	}
+	return err;
+}
+
+int spill_flush(struct spill *spill)
+{
+	int err = 0;
+
+	if (spill->join)
+		return join_flush(spill->join);
+	spill->runs = calloc(PARTS, sizeof(*spill->runs));
+	if (!spill->runs)
+		return -ENOMEM;
+	for (int i = 0; i < PARTS && !err; i++) /* until it is its turn it takes no memory */
+		err = tape_rewind(&spill->parts[i].tape);
+	for (int i = 0; i < PARTS && !err; i++)
+		err = spill_join(spill, &spill->parts[i], &spill->runs[i]);
+	return err ? err : spill_merge(spill);
+}
+
+uint64_t spill_now(const struct spill *spill)
+{
+	return spill->join ? join_now(spill->join) : spill->now_ns;
+}
+
+size_t spill_needed(const struct spill *spill)
+{
+	return spill->needed;
+}
+
+bool spill_began(const struct spill *spill)
+{
+	return !spill->join;
+}
+
+void spill_close(struct spill *spill)
+{
+	if (!spill)
+		return;
+	join_close(spill->join);
+	for (int i = 0; i < PARTS; i++)
+		tape_release(&spill->parts[i].tape);
+	for (int i = 0; i < PARTS && spill->runs; i++) {
+		tape_release(&spill->runs[i].tape);
+		free(spill->runs[i].many);
+	}
+	free(spill->runs);
+	free(spill);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * spill.h - a join whose journeys may be more than memory holds.
+ *
+ * When they are, they and all events that follow go to temporary files (tempfile.h), divided by a hash
+ * of the packet; at the end each of these is joined by itself, its journeys go to another file, and
+ * those are merged (the Grace hash join: Kitsuregawa et al., 1983). A part that is still too large is
+ * divided again. The journeys, and their order, are those of join.h, whatever the memory.
+ */
+#ifndef VNT_SPILL_H
+#define VNT_SPILL_H
+
+#include <stdbool.h>
+
+#include "join.h"
+
+struct spill;
+
+int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done,
+	       void *context); /* 0 or -ENOMEM */
+
+/* Bytes for all of it, at least SPILL_MEMORY_MIN; at first there is no limit. */
+#define SPILL_MEMORY_MIN (1u << 20)
+void spill_limit(struct spill *spill, size_t memory);
+
+/*
+ * As join_push() and join_flush(): before the latter nothing is handed out any more, once memory was
+ * too small. Also -errno of a temporary file; -ENOBUFS: the sightings of one packet alone do not fit, and
+ * spill_needed() bytes would be needed. After an error it can only be closed.
+ */
+int spill_push(struct spill *spill, const struct vnt_event *events, size_t count);
+int spill_flush(struct spill *spill);
+
+uint64_t spill_now(const struct spill *spill); /* time of the last event */
+size_t spill_needed(const struct spill *spill);
+bool spill_began(const struct spill *spill); /* was memory too small? */
+void spill_close(struct spill *spill);       /* accepts NULL; hands nothing out */
+
+#endif

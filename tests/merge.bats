@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Merge and report: memory, horizon, threads, progress.
+
+bats_require_minimum_version 1.5.0
+load lib/network
+load lib/record
+load lib/oneway
+
+@test "report --memory changes nothing but the memory" {
+	"$VNETTRACE" report -f json "$GOOD" >"$NET_DIR/default.json"
+	"$VNETTRACE" report -f json --memory 64M "$GOOD" | cmp - "$NET_DIR/default.json"
+	"$VNETTRACE" report -f json --memory=16G "$GOOD" | cmp - "$NET_DIR/default.json"
+}
+
+@test "merge --memory changes nothing but the memory" {
+	"$VNETTRACE" merge -q "$GOOD" >"$NET_DIR/default.vnt"
+	"$VNETTRACE" merge -q --memory 128M "$GOOD" | cmp - "$NET_DIR/default.vnt"
+}
+
+@test "--memory that is too small says what is needed, and that is enough" {
+	for command in merge report; do
+		run --separate-stderr "$VNETTRACE" "$command" --memory 1M -o "$NET_DIR/out" "$GOOD"
+		((status == 1))
+		[[ $stderr =~ ^"vnettrace: $command: --memory is too small: "([0-9]+M)" are needed to read these files"$ ]]
+		"$VNETTRACE" "$command" --memory "${BASH_REMATCH[1]}" -o "$NET_DIR/out" "$GOOD"
+	done
+}
+
+@test "report --horizon: what comes later is another packet" {
+	"$VNETTRACE" report -f json "$GOOD" >"$NET_DIR/default.json"
+	"$VNETTRACE" report -f json --horizon 1 "$GOOD" | cmp - "$NET_DIR/default.json"
+	"$VNETTRACE" report -f json --horizon 0.000000001 "$GOOD" >"$NET_DIR/short.json"
+	observed=$(jq .packets.observed "$NET_DIR/default.json")
+	events=$(jq '[.domains[].events] | add' "$NET_DIR/default.json")
+	((observed < events))
+	(($(jq .packets.observed "$NET_DIR/short.json") > observed))
+	(($(jq .packets.complete "$NET_DIR/default.json") > 0))
+}
+
+@test "one thread or many, the bytes are the same" {
+	"$VNETTRACE" merge -q "$GOOD" >"$NET_DIR/many.vnt"
+	taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')" "$VNETTRACE" merge -q "$GOOD" |
+		cmp - "$NET_DIR/many.vnt"
+}
+
+# slowly: the trace through a pipe, with a pause in the middle.
+slowly() {
+	local size
+
+	size=$(stat -c %s "$GOOD")
+	{ head -c $((size / 2)) "$GOOD" && sleep 0.5 && tail -c +$((size / 2 + 1)) "$GOOD"; } >"$1"
+}
+
+@test "progress is shown on a terminal, and on nothing else" {
+	mkfifo "$NET_DIR/fifo"
+	for command in merge report; do
+		slowly "$NET_DIR/fifo" 3>&- &
+		screen=$(script -qec "$VNETTRACE $command -o /dev/null $NET_DIR/fifo" /dev/null </dev/null)
+		wait $!
+		[[ $screen == *"MB, "*"events/s"* ]]
+		slowly "$NET_DIR/fifo" 3>&- &
+		screen=$(script -qec "$VNETTRACE $command -q -o /dev/null $NET_DIR/fifo" /dev/null </dev/null)
+		wait $!
+		[[ $screen != *"events/s"* ]]
+		slowly "$NET_DIR/fifo" 3>&- &
+		run --separate-stderr "$VNETTRACE" "$command" -o /dev/null "$NET_DIR/fifo"
+		wait $!
+		((status == 0))
+		[[ $stderr != *events/s* ]]
+	done
+}
+
+@test "damage in the middle is said once, and the rest is there" {
+	size=$(stat -c %s "$GOOD")
+	cp "$GOOD" "$NET_DIR/hole.vnt"
+	dd if=/dev/zero of="$NET_DIR/hole.vnt" bs=1 count=64 seek=$((size * 2 / 3)) conv=notrunc status=none
+	run --separate-stderr "$VNETTRACE" merge -q -o "$NET_DIR/out.vnt" "$NET_DIR/hole.vnt"
+	((status == 3))
+	[[ $stderr =~ ^"vnettrace: merge: '$NET_DIR/hole.vnt' is damaged: bytes "[0-9]+-[0-9]+" skipped"$ ]]
+	run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/out.vnt"
+	((status == 0))
+}
+
+@test "a recording that is being written is read as far as it goes" {
+	size=$(stat -c %s "$GOOD")
+	for cut in 1 7 80 $((size / 3)) $((size / 2)); do
+		head -c $((size - cut)) "$GOOD" >"$NET_DIR/grows.vnt"
+		exec 9>>"$NET_DIR/grows.vnt"
+		flock -x 9
+		for command in merge report; do
+			run --separate-stderr "$VNETTRACE" "$command" -q -o /dev/null "$NET_DIR/grows.vnt"
+			((status == 0))
+			[[ -z $stderr ]]
+		done
+		exec 9>&-
+		run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/grows.vnt"
+		((status == 3))
+	done
+}
+
+@test "a report while it is recorded" {
+	record_start live "$NET_H1" -i v1
+	traffic 50
+	sleep 0.3
+	run --separate-stderr "$VNETTRACE" report -f json "$NET_DIR/live.vnt"
+	record_stop live
+	((status == 0))
+	[[ -z $stderr ]]
+	(($(jq '.domains[0].events' <<<"$output") > 0))
+}
