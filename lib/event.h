@@ -42,7 +42,7 @@ enum vnt_packet_flags {
 struct vnt_flow {
 	__u8 saddr[16] __attribute__((aligned(8)));
 	__u8 daddr[16];
-	__u16 sport; /* host order; 0 where the protocol has no ports */
+	__u16 sport; /* host order; ICMP: identifier; 0 where the protocol has no ports */
 	__u16 dport;
 	__u16 ethertype; /* host order: 0x0800, 0x86dd, or what else the frame carries */
 	__u8 proto;      /* IP protocol number; 0 if not IP */

@@ -7,12 +7,14 @@
  * as in trajectory sampling, Duffield and Grossglauser 2001, and RFC 5475, 6.2): never TTL, TOS or
  * checksums, which hops and offloads rewrite.
  *
- *   flow  hash of protocol, addresses and ports (fragments: no ports)
+ *   flow  hash of protocol, addresses and ports (ICMP echo: its identifier; fragments: no ports)
  *   key   TCP with payload: IP ID << 48 | (TSval & 0xffff) << 32 | sequence number;
  *                         stamped: stamp << 32 | sequence number
  *         TCP without:      digest of IP ID, sequence, acknowledgement, flags, window, options
  *         UDP, UDP-Lite:    digest of IP ID, length and the first payload bytes
  *         anything else:    digest of IP ID and the first bytes, without ICMP's and SCTP's checksum
+ *
+ * What address translation changes is in the flow, never in the key.
  *
  * A stamp (stamp.h) goes into the digest. Whether a datagram may have one is known from its length
  * fields alone, so all probes agree on that, but the stamp itself may lie where a probe cannot look: such
@@ -247,12 +249,45 @@ static __always_inline int vnt_has_ports(__u32 proto)
 	       proto == VNT_PROTO_SCTP;
 }
 
+/* Of ICMP, by its first word: does the second one start with what stands for the ports? */
+static __always_inline int vnt_has_identifier(__u32 proto, __u32 word)
+{
+	const __u32 asked = 1u << 0 | 1u << 8 | 0x3fu << 13; /* echo, timestamp, and older ones */
+	__u32 type = word >> 24;
+
+	if (proto == VNT_PROTO_ICMP)
+		return type < 32 && asked >> type & 1;
+	return proto == VNT_PROTO_ICMPV6 && (type == 128 || type == 129);
+}
+
+/* All but TCP and UDP. */
+static __always_inline void vnt_parse_message(const struct vnt_view *view,
+					      struct vnt_packet *packet, __u32 at, __u32 rest,
+					      struct vnt_digest *digest)
+{
+	__u32 proto = packet->proto, word = vnt_word(view, at), next = vnt_word(view, at + 1);
+
+	if (vnt_has_identifier(proto, word)) {
+		packet->ports = next & 0xffff0000;
+		next &= 0xffff;
+	}
+	/* Word 0 of ICMP ends with its checksum; word 2 of SCTP is one, and word 2 of an inner IPv4
+	 * header is TTL and checksum. */
+	if (proto == VNT_PROTO_ICMP || proto == VNT_PROTO_ICMPV6)
+		word &= 0xffff0000;
+	else if (vnt_has_ports(proto))
+		word = 0;
+	digest->seed = vnt_mix(digest->seed, (__u64)word << 32 | next);
+	digest->first = at + 3;
+	digest->bytes = rest > 12 ? rest - 12 : 0;
+}
+
 static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 						struct vnt_packet *packet,
 						const struct vnt_transport *transport,
 						struct vnt_digest *digest)
 {
-	__u32 proto = packet->proto, at = transport->at, word;
+	__u32 proto = packet->proto, at = transport->at;
 	__u32 rest = transport->end > at * 4 ? transport->end - at * 4 : 0;
 
 	digest->seed = vnt_digest_seed(transport->id, rest);
@@ -264,21 +299,14 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 		packet->flags |= VNT_PACKET_SHORT;
 		return;
 	}
-	word = vnt_word(view, at);
 	if (vnt_has_ports(proto))
-		packet->ports = word;
+		packet->ports = vnt_word(view, at);
 	if (proto == VNT_PROTO_TCP && rest >= 20 && vnt_reaches(view, at + 5)) {
 		vnt_parse_tcp(view, packet, transport, digest);
 	} else if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
 		vnt_parse_udp(view, packet, transport, digest);
 	} else {
-		/* Word 0 of ICMP ends with its checksum; word 2 of SCTP is one, and word 2 of an
-		 * inner IPv4 header is TTL and checksum. */
-		if (proto == VNT_PROTO_ICMP || proto == VNT_PROTO_ICMPV6)
-			word &= 0xffff0000;
-		digest->seed = vnt_mix(digest->seed, (__u64)word << 32 | vnt_word(view, at + 1));
-		digest->first = at + 3;
-		digest->bytes = rest > 12 ? rest - 12 : 0;
+		vnt_parse_message(view, packet, at, rest, digest);
 	}
 }
 
@@ -362,6 +390,12 @@ static __always_inline void vnt_parse_other(const struct vnt_view *view, struct 
 	digest->bytes = 28;
 }
 
+static __always_inline __u64 vnt_seal_flow(__u64 addresses, __u32 ethertype, __u32 ports,
+					   __u32 proto)
+{
+	return vnt_mix(vnt_mix(ethertype, addresses), (__u64)ports << 32 | proto);
+}
+
 /* What lies behind the network header, and the key. */
 static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct vnt_packet *packet,
 					   struct vnt_transport *transport)
@@ -378,8 +412,7 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 		vnt_parse_other(view, packet, &digest);
 	if (!(packet->flags & VNT_PACKET_TCP_DATA))
 		packet->key = vnt_digest(view, packet, &digest);
-	packet->flow = vnt_mix(vnt_mix(view->ethertype, packet->flow),
-			       (__u64)packet->ports << 32 | packet->proto);
+	packet->flow = vnt_seal_flow(packet->flow, view->ethertype, packet->ports, packet->proto);
 }
 
 /* Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. */
@@ -433,6 +466,36 @@ static __always_inline void vnt_packet_flow(const struct vnt_view *view,
 			flow->daddr[i] = view->header[24 + i];
 		}
 	}
+}
+
+static __always_inline __u64 vnt_address_words(const __u8 *address, __u32 first)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	return (__u64)vnt_ntohl(words[first]) << 32 | vnt_ntohl(words[first + 1]);
+}
+
+/* packet->flow of packets with these addresses and ports, IPv4 or IPv6. */
+static __always_inline __u64 vnt_flow_hash(const struct vnt_flow *flow)
+{
+	__u32 ports = (__u32)flow->sport << 16 | flow->dport;
+	const __u64 values[] = {
+		vnt_address_words(flow->saddr, 0),
+		vnt_address_words(flow->saddr, 2),
+		vnt_address_words(flow->daddr, 0),
+		vnt_address_words(flow->daddr, 2),
+	};
+	__u64 hash = 0, sum = 0;
+
+	if (flow->ethertype == VNT_ETHERTYPE_IPV4)
+		return vnt_seal_flow((values[0] & ~0xffffffffull) | values[2] >> 32,
+				     flow->ethertype, ports, flow->proto);
+	VNT_UNROLL
+	for (int i = 0; i < 4; i++) {
+		hash = vnt_mix(hash, values[i]);
+		sum += values[i];
+	}
+	return vnt_seal_flow(vnt_seal(hash, sum), flow->ethertype, ports, flow->proto);
 }
 
 #endif
