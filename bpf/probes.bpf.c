@@ -14,10 +14,10 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
+#include "announce.bpf.h"
 #include "kernel.h"
 #include "shared.h"
 #include "lib/devtable.h"
-#include "lib/ring.h"
 #include "lib/sample.h"
 
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
@@ -25,7 +25,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u32 ring_slots = 1;                /* power of two */
 const volatile __u32 count_stride = 1;              /* lib/layout.h */
 const volatile bool sampling = false;               /* what follows may be less than all */
 __u32 threshold = VNT_SAMPLE_ALL;                   /* lib/sample.h */
@@ -41,23 +40,6 @@ struct {
 	__uint(max_entries, 1);
 } devices SEC(".maps");
 
-/* Per CPU, side by side: array maps of the per-CPU kind cannot be mapped into user space. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct vnt_ring);
-	__uint(max_entries, 1);
-} rings SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct vnt_slot);
-	__uint(max_entries, 1);
-} slots SEC(".maps");
-
 /* Per CPU and probe. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -66,26 +48,6 @@ struct {
 	__type(value, struct vnt_count);
 	__uint(max_entries, 1);
 } counts SEC(".maps");
-
-/* Direct-mapped, per CPU: the flows and tunnels that user space has been told of, by their hash. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* for lib/layout.h: else it does not start on a line */
-	__type(key, __u32);
-	__type(value, __u64);
-	__uint(max_entries, 1);
-} known_flows SEC(".maps");
-
-static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
-{
-	struct vnt_ring *ring = bpf_map_lookup_elem(&rings, &cpu);
-	__u32 index;
-
-	if (!ring || !vnt_ring_reserve(ring, ring_slots, 1, position))
-		return NULL;
-	index = vnt_slot_index(cpu, ring_slots, *position);
-	return bpf_map_lookup_elem(&slots, &index);
-}
 
 static __always_inline struct vnt_count *find_count(__u32 cpu, __u32 probe)
 {
@@ -120,52 +82,6 @@ static __always_inline void count_sampled(__u32 cpu, __u32 probe, __u32 length)
 	__sync_fetch_and_add(&count->sampled_bytes, length);
 }
 
-/* Where the hash of what user space was told lately is to be put, or NULL if it is there already. */
-static __always_inline __u64 *find_untold(__u32 cpu, __u64 hash)
-{
-	__u32 index = vnt_flow_index(cpu, hash);
-	__u64 *known = bpf_map_lookup_elem(&known_flows, &index);
-
-	return known && *known != hash ? known : NULL;
-}
-
-/* Tells user space the 5-tuple of a flow this CPU has not seen lately. */
-static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view,
-					  const struct vnt_packet *packet)
-{
-	__u64 *known = find_untold(cpu, packet->flow), position;
-	struct vnt_slot *slot;
-
-	if (!known)
-		return;
-	slot = reserve(cpu, &position);
-	if (!slot)
-		return;
-	slot->kind = VNT_SLOT_FLOW;
-	slot->follow = 0;
-	slot->flow_hash = packet->flow;
-	vnt_packet_flow(view, packet, &slot->flow);
-	vnt_slot_publish(slot, position);
-	*known = packet->flow;
-}
-
-static __always_inline void announce_tunnel(__u32 cpu, __u64 hash, const struct vnt_tunnel *tunnel)
-{
-	__u64 *known = find_untold(cpu, hash), position;
-	struct vnt_slot *slot;
-
-	if (!known)
-		return;
-	slot = reserve(cpu, &position);
-	if (!slot)
-		return;
-	slot->kind = VNT_SLOT_TUNNEL;
-	slot->follow = 0;
-	slot->tunnel = *tunnel;
-	vnt_slot_publish(slot, position);
-	*known = hash;
-}
-
 static __always_inline void copy_words(struct vnt_view *view, int first,
 				       const struct rtnl_link_stats64 *memory)
 {
@@ -179,12 +95,6 @@ static __always_inline void clear_words(struct vnt_view *view, int first)
 	VNT_UNROLL
 	for (int i = first; i < VNT_HEADER_MAX / 8; i++)
 		view->long_words[i] = 0;
-}
-
-static __always_inline const struct rtnl_link_stats64 *any_memory(__u64 address)
-{
-	return bpf_rdonly_cast((const void *)address,
-			       bpf_core_type_id_kernel(struct rtnl_link_stats64));
 }
 
 /*
@@ -298,7 +208,6 @@ static __always_inline int unwrap(struct vnt_view *view, struct around *around, 
 	return 0;
 }
 
-/* Global, so that the verifier looks at them once, and not with all that their callers know. */
 __noinline int unwrap_direct(struct vnt_view *view, struct around *around, int announce)
 {
 	return unwrap(view, around, announce, true);
@@ -345,8 +254,9 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 	return true;
 }
 
+/* `connection`: as connection_of() has it. */
 static __always_inline void record(struct vnt_view *view, __u16 probe, struct around *around,
-				   bool direct)
+				   __u64 connection, bool direct)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct vnt_packet packet = {};
@@ -386,6 +296,8 @@ static __always_inline void record(struct vnt_view *view, __u16 probe, struct ar
 		count_unread(cpu, probe);
 	if (UNLIKELY(around->found))
 		record_around(cpu, view, around, slot, direct);
+	if (UNLIKELY(connection))
+		announce_translation(connection, &slot->event, direct);
 	vnt_slot_publish(slot, position);
 }
 
@@ -422,7 +334,7 @@ static __always_inline void look_inside(struct sk_buff *skb, struct vnt_view *vi
 
 /* `network` is the address of the network header, in the linear part of the buffer. */
 static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsigned char *network,
-				    bool direct)
+				    __u64 connection, bool direct)
 {
 	__u32 linear = skb->len - skb->data_len, link_header = network - skb->data;
 	struct around around;
@@ -437,7 +349,7 @@ static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsi
 	if (UNLIKELY(copy_header(&view, (__u64)network, direct) & VNT_GLANCE_INSIDE))
 		look_inside(skb, &view, &around, (__u64)network, direct);
 	if (filter(&view))
-		record(&view, probe, &around, direct);
+		record(&view, probe, &around, connection, direct);
 }
 
 /* Most packets of a host are of no device that is traced: they end here. */
@@ -458,7 +370,7 @@ static __always_inline int observe_tx(struct sk_buff *skb, struct net_device *de
 	__u32 probe = find_probe(dev, VNT_TX);
 
 	if (probe != VNT_NO_PROBE)
-		observe(skb, probe, skb->head + skb->network_header, direct);
+		observe(skb, probe, skb->head + skb->network_header, connection_of(skb), direct);
 	return 0;
 }
 
@@ -467,7 +379,7 @@ static __always_inline int observe_rx(struct sk_buff *skb, bool direct)
 	__u32 probe = find_probe(skb->dev, VNT_RX);
 
 	if (probe != VNT_NO_PROBE)
-		observe(skb, probe, skb->data, direct);
+		observe(skb, probe, skb->data, 0, direct);
 	return 0;
 }
 
@@ -506,6 +418,6 @@ int tc_direct(struct __sk_buff *context)
 {
 	struct sk_buff *skb = bpf_cast_to_kern_ctx(context);
 
-	observe(skb, 0, skb->head + skb->network_header, true);
+	observe(skb, 0, skb->head + skb->network_header, connection_of(skb), true);
 	return 0; /* TC_ACT_OK */
 }

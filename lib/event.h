@@ -50,6 +50,19 @@ struct vnt_flow {
 };
 _Static_assert(sizeof(struct vnt_flow) == 40, "struct vnt_flow is an ABI");
 
+/*
+ * A host changed addresses or ports of the packets of a flow: until then, from where they come, it was
+ * another flow. In force from `time_ns` on, until the next one of the same flow.
+ */
+struct vnt_translation {
+	__u64 time_ns; /* as that of an event, here of the first one */
+	__u64 flow;    /* hash of the 5-tuple, of events at this probe */
+	__u64 before;
+	__u16 probe;
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct vnt_translation) == 32, "struct vnt_translation is an ABI");
+
 /* Numbers are on disk and never change. */
 enum vnt_tunnel_kind {
 	VNT_TUNNEL_NONE,

@@ -70,17 +70,40 @@ static int stats_event(struct stats *stats, const struct vnt_event *event)
 	return 0;
 }
 
+/*
+ * The events with the flows as their senders made them, in `mapped`; or as they are. Which packets a
+ * probe left out depends on the flow that it saw: where any does, translated ones are not joined, as
+ * nothing could be said of those that are missing.
+ */
+static const struct vnt_event *stats_translate(const struct stats *stats,
+					       const struct vnt_event *events, size_t count,
+					       struct vnt_event *mapped)
+{
+	if (!stats->translations.count || stats->sampling)
+		return events;
+	for (size_t i = 0; i < count; i++) {
+		mapped[i] = events[i];
+		mapped[i].flow = translations_origin(&stats->translations, stats->info,
+						     events[i].flow, events[i].time_ns,
+						     events[i].probe);
+	}
+	return mapped;
+}
+
 /* In parts that stay in the cache from counting to joining. */
 static int stats_events(struct stats *stats, const struct batch *batch)
 {
+	struct vnt_event mapped[EVENTS_PART];
 	int err = 0;
 
 	for (size_t done = 0, n; done < batch->count && !err; done += n) {
+		const struct vnt_event *events = batch->events + done;
+
 		n = batch->count - done < EVENTS_PART ? batch->count - done : EVENTS_PART;
 		for (size_t i = 0; i < n && !err; i++)
-			err = stats_event(stats, &batch->events[done + i]);
+			err = stats_event(stats, &events[i]);
 		if (!err)
-			err = join_push(stats->join, batch->events + done, n);
+			err = join_push(stats->join, stats_translate(stats, events, n, mapped), n);
 	}
 	return err;
 }
@@ -213,6 +236,15 @@ static int stats_tunnels(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
+static int stats_translations(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = translations_add(&stats->translations, stats->info, &batch->translations[i]);
+	return err;
+}
+
 static void stats_sampled_out(struct stats *stats, const struct loss_row *row)
 {
 	struct domain_count *domain = &stats->domains[row->domain];
@@ -298,8 +330,13 @@ static int stats_costs(struct stats *stats, const struct batch *batch)
 }
 
 static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct batch *batch) = {
-	[BATCH_EVENTS] = stats_events, [BATCH_FLOWS] = stats_flows, [BATCH_LOSSES] = stats_losses,
-	[BATCH_EPOCHS] = stats_epochs, [BATCH_COSTS] = stats_costs, [BATCH_TUNNELS] = stats_tunnels,
+	[BATCH_EVENTS] = stats_events,
+	[BATCH_FLOWS] = stats_flows,
+	[BATCH_LOSSES] = stats_losses,
+	[BATCH_EPOCHS] = stats_epochs,
+	[BATCH_COSTS] = stats_costs,
+	[BATCH_TUNNELS] = stats_tunnels,
+	[BATCH_TRANSLATIONS] = stats_translations,
 };
 
 int stats_put(struct stats *stats, const struct batch *batch)
@@ -349,6 +386,7 @@ void stats_close(struct stats *stats)
 	rates_close(stats->rates);
 	ledger_release(&stats->ledger);
 	tunnels_release(&stats->tunnels);
+	translations_release(&stats->translations);
 	flows_release(&stats->flows);
 	map_release(&stats->by_cpu);
 	map_release(&stats->by_recording);

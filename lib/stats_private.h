@@ -6,6 +6,7 @@
 #include "flows.h"
 #include "ledger.h"
 #include "stats.h"
+#include "translations.h"
 #include "tunnels.h"
 
 #define FULL_NAME_MAX (sizeof(((struct domain *)0)->name) + sizeof(((struct probe *)0)->name))
@@ -48,6 +49,7 @@ struct stats {
 	struct map by_recording; /* hash of domain, recording and program -> costs */
 	struct ledger ledger;
 	struct tunnels tunnels;
+	struct translations translations;
 	struct join *join;
 	struct epochs *epochs;
 	struct rates *rates;

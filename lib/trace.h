@@ -75,6 +75,16 @@ struct tunnel_row {
 	struct vnt_tunnel tunnel;
 };
 
+/* As struct vnt_translation. It comes before any event that is younger than its time minus this. */
+#define TRANSLATION_LEAD_NS 5000000ull
+
+struct translation_row {
+	uint64_t time_ns;
+	uint64_t flow;
+	uint64_t before;
+	uint64_t probe;
+};
+
 const char *tunnel_kind_name(unsigned int kind); /* as in the reports; "other" if it has none */
 
 /* One bracketed reading of the domain's clocks; `mono_ns` lies within +-width_ns/2 of the others. */
@@ -170,6 +180,7 @@ enum batch_type {
 	BATCH_EPOCHS,
 	BATCH_COSTS,
 	BATCH_TUNNELS,
+	BATCH_TRANSLATIONS,
 	BATCH_TYPES
 };
 
@@ -187,6 +198,7 @@ struct batch {
 		const struct epoch_row *epochs;
 		const struct cost_row *costs;
 		const struct tunnel_row *tunnels;
+		const struct translation_row *translations;
 	};
 };
 
