@@ -147,17 +147,17 @@ static __always_inline int translate(__u64 connection, __u64 flow, __u64 time_ns
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct announcement new;
-	struct vnt_flow before;
+	union tuple before;
 	__u64 hash, both, *known;
 
 	if (!find_before(connection, flow, &before, direct))
 		return 0;
-	hash = vnt_flow_hash(&before);
+	hash = vnt_flow_hash(&before.flow);
 	both = vnt_mix(flow, hash);
 	known = find_untranslated(flow, both);
 	if (!known)
 		return 0;
-	announce_before(cpu, hash, &before);
+	announce_before(cpu, hash, &before.flow);
 	if (!begin_telling(&new, cpu, known, VNT_SLOT_TRANSLATION))
 		return 0;
 	new.slot->translation.time_ns = time_ns;

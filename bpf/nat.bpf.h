@@ -34,6 +34,7 @@ union tuple {
 		__u8 direction;
 	};
 	__u64 words[5];
+	struct vnt_flow flow; /* what it is turned into: the stack is small */
 };
 _Static_assert(sizeof(union tuple) == 40, "it is what the kernel has");
 
@@ -82,44 +83,43 @@ static __always_inline void read_tuple(__u64 connection, bool reply, union tuple
 	read_words(tuple->words, address, sizeof(*tuple) / sizeof(tuple->words[0]), direct);
 }
 
-static __always_inline void copy_address(__u8 *to, const __u32 *from)
+/* Makes of a tuple, where it lies, the flow of packets that have it, or that have it turned round. */
+static __always_inline void tuple_to_flow(union tuple *tuple, bool turned)
 {
+	const bool icmp = tuple->proto == VNT_PROTO_ICMP || tuple->proto == VNT_PROTO_ICMPV6;
+	const __u16 sport = bpf_ntohs(tuple->sport), dport = bpf_ntohs(tuple->dport);
+	const __u16 family = tuple->family;
+	const __u8 proto = tuple->proto;
+
 	VNT_UNROLL
-	for (int i = 0; i < 4; i++)
-		((__u32 *)to)[i] = from[i];
-}
+	for (int i = 0; i < 4; i++) { /* those of the destination move down behind the others */
+		const __u32 source = tuple->saddr[i], destination = tuple->daddr[i];
 
-/* The flow of packets that have this tuple, or that have it turned round. */
-static __always_inline void tuple_flow(const union tuple *tuple, bool turned, struct vnt_flow *flow)
-{
-	bool icmp = tuple->proto == VNT_PROTO_ICMP || tuple->proto == VNT_PROTO_ICMPV6;
-	__u16 sport = bpf_ntohs(tuple->sport), dport = bpf_ntohs(tuple->dport);
-
-	copy_address(flow->saddr, turned ? tuple->daddr : tuple->saddr);
-	copy_address(flow->daddr, turned ? tuple->saddr : tuple->daddr);
-	flow->sport = icmp || !turned ? sport : dport;
-	flow->dport = icmp ? 0 : turned ? sport : dport;
-	flow->ethertype = tuple->family == NFCT_AF_INET ? VNT_ETHERTYPE_IPV4 : VNT_ETHERTYPE_IPV6;
-	flow->proto = tuple->proto;
-	flow->pad = 0;
+		tuple->saddr[i] = turned ? destination : source;
+		*(__u32 *)&tuple->flow.daddr[i * 4] = turned ? source : destination;
+	}
+	tuple->flow.sport = icmp || !turned ? sport : dport;
+	tuple->flow.dport = icmp ? 0 : turned ? sport : dport;
+	tuple->flow.ethertype = family == NFCT_AF_INET ? VNT_ETHERTYPE_IPV4 : VNT_ETHERTYPE_IPV6;
+	tuple->flow.proto = proto;
+	tuple->flow.pad = 0;
 }
 
 /*
- * True, and in *before what the packet was, if it is one of the connection: one in a tunnel may have
- * that of the tunnel.
+ * True, and in before->flow what the packet was, if it is one of the connection: one in a tunnel may
+ * have that of the tunnel.
  */
-static __always_inline bool find_before(__u64 connection, __u64 flow, struct vnt_flow *before,
+static __always_inline bool find_before(__u64 connection, __u64 flow, union tuple *before,
 					bool direct)
 {
 	bool reply = (connection & ~NFCT_POINTER) >= NFCT_REPLY;
-	union tuple tuple;
 
-	read_tuple(connection, !reply, &tuple, direct);
-	tuple_flow(&tuple, true, before);
-	if (vnt_flow_hash(before) != flow)
+	read_tuple(connection, !reply, before, direct);
+	tuple_to_flow(before, true);
+	if (vnt_flow_hash(&before->flow) != flow)
 		return false;
-	read_tuple(connection, reply, &tuple, direct);
-	tuple_flow(&tuple, false, before);
+	read_tuple(connection, reply, before, direct);
+	tuple_to_flow(before, false);
 	return true;
 }
 

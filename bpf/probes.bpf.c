@@ -26,6 +26,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u32 count_stride = 1;              /* lib/layout.h */
+const volatile __u32 named = VNT_ID_AUTO;           /* enum vnt_id */
 const volatile bool sampling = false;               /* what follows may be less than all */
 __u32 threshold = VNT_SAMPLE_ALL;                   /* lib/sample.h */
 const volatile __u32 filter_reach = VNT_HEADER_MAX; /* bytes that the filter may look at */
@@ -243,7 +244,7 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 {
 	__u32 *option = &view->words[(VNT_HEADER_MAX - VNT_STAMP_BYTES) / 4];
 
-	vnt_packet_parse(view, packet);
+	vnt_packet_parse_as(view, packet, &named);
 	if (LIKELY(!packet->stamp_at))
 		return true;
 	if (packet->stamp_at + VNT_STAMP_BYTES > view->linear ||
@@ -266,8 +267,8 @@ static __always_inline void record(struct vnt_view *view, __u16 probe, struct ar
 
 	if (sampling) {
 		known = identify(view, around, &packet);
-		if (vnt_sample_level(packet.flow, packet.key, packet.payload, packet.flags) >
-		    threshold) {
+		if (vnt_sample_level(named == VNT_ID_PAYLOAD ? 0 : packet.flow, packet.key,
+				     packet.payload, packet.flags) > threshold) {
 			count_sampled(cpu, probe, packet.length);
 			return;
 		}

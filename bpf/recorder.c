@@ -47,6 +47,7 @@ struct recorder {
 	struct budget budget;
 	struct change change;
 	bool sampling;
+	uint64_t flow_mask; /* of what names a packet */
 	uint32_t threshold; /* in force for the events that are taken now */
 	bool *ended;        /* per probe */
 	struct epoch_row *epochs;
@@ -166,8 +167,8 @@ static size_t keep_sampled(struct recorder *recorder, struct vnt_event *events, 
 	for (size_t i = 0; i < count; i++) {
 		const struct vnt_event *event = &events[i];
 
-		if (vnt_sample_level(event->flow, event->key, event->payload, event->flags) <=
-		    recorder->threshold)
+		if (vnt_sample_level(event->flow & recorder->flow_mask, event->key, event->payload,
+				     event->flags) <= recorder->threshold)
 			events[kept++] = *event;
 		else
 			tally_sampled(&recorder->tally, event);
@@ -435,10 +436,12 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	ptp_open(&self->ptp);
 	self->info = options->info;
 	self->domain = &options->info->domains[0];
+	self->flow_mask = trace_flow_mask(self->info);
 	self->max_events = options->max_events;
 	self->stop = options->stop;
 	self->stop_context = options->stop_context;
 	self->stop_ns = UINT64_MAX;
+	tracer.id = self->domain->id;
 	tracer.measure |= options->max_overhead > 0;
 	self->sampling = tracer.sampling = options->max_overhead > 0 ||
 					   options->threshold != VNT_SAMPLE_ALL;

@@ -38,6 +38,12 @@ enum vnt_packet_flags {
 	VNT_PACKET_STAMPED = 1 << 3,  /* key is made of a stamp (stamp.h) */
 };
 
+/* What names a packet. Numbers are on disk and never change. */
+enum vnt_id {
+	VNT_ID_AUTO,    /* flow and key */
+	VNT_ID_PAYLOAD, /* the key alone, whatever happens to addresses and ports */
+};
+
 /* The 5-tuple. Addresses in network order, IPv4 in the first four bytes, unused bytes 0. */
 struct vnt_flow {
 	__u8 saddr[16] __attribute__((aligned(8)));

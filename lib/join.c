@@ -27,6 +27,7 @@ struct join {
 	uint32_t slots_used; /* with those of journeys that have ended */
 	uint64_t horizon_ns;
 	uint64_t now_ns;
+	uint64_t flow_mask;
 	journey_fn done;
 	void *context;
 };
@@ -47,9 +48,9 @@ static struct slot *join_slot(const struct join *join, uint32_t at)
 }
 
 /* Never 0. The low bits choose the slot. */
-static uint32_t hash_event(const struct vnt_event *event)
+static uint32_t hash_event(const struct join *join, const struct vnt_event *event)
 {
-	return map_hash(map_hash(0, event->flow), event->key) | 1u << 31;
+	return map_hash(map_hash(0, event->flow & join->flow_mask), event->key) | 1u << 31;
 }
 
 /* A new table without the slots of journeys that have ended, at most a quarter full. */
@@ -123,7 +124,7 @@ static struct journey *join_find(struct join *join, const struct vnt_event *even
 			continue;
 		}
 		journey = join_journey(join, slot->journey);
-		if (slot->hash == hash && journey->flow == event->flow &&
+		if (slot->hash == hash && !((journey->flow ^ event->flow) & join->flow_mask) &&
 		    journey->key == event->key)
 			return journey;
 	}
@@ -217,7 +218,7 @@ static void join_prefetch(const struct join *join, const struct vnt_event *event
 			  uint32_t *hashes)
 {
 	for (size_t i = 0; i < count; i++) {
-		hashes[i] = hash_event(&events[i]);
+		hashes[i] = hash_event(join, &events[i]);
 		__builtin_prefetch(join_slot(join, hashes[i]));
 	}
 }
@@ -241,6 +242,11 @@ int join_push(struct join *join, const struct vnt_event *events, size_t count)
 	return err;
 }
 
+void join_mask_flows(struct join *join, uint64_t mask)
+{
+	join->flow_mask = mask;
+}
+
 int join_flush(struct join *join)
 {
 	int err = 0;
@@ -262,6 +268,7 @@ int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *co
 	j->slots_size = RING_MIN * 4;
 	j->slots = calloc(j->slots_size, sizeof(*j->slots));
 	j->horizon_ns = horizon_ns < INT64_MAX ? horizon_ns : INT64_MAX;
+	j->flow_mask = UINT64_MAX;
 	j->done = done;
 	j->context = context;
 	if (!j->ring || !j->slots) {

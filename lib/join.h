@@ -51,6 +51,10 @@ int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *co
  * one before it counts as of the same time. 0, -ENOMEM, or what `done` returned.
  */
 int join_push(struct join *join, const struct vnt_event *events, size_t count);
+
+/* Which bits of the flow are part of a packet's ID: all, unless this says otherwise, before events come.
+ * The flow of a journey is that of its first event. */
+void join_mask_flows(struct join *join, uint64_t mask);
 int join_flush(struct join *join);  /* ends all journeys */
 void join_close(struct join *join); /* accepts NULL; hands nothing out */
 

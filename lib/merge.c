@@ -283,6 +283,9 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	err = take_readers(self, readers, count, log, log_context);
 	if (err)
 		goto out;
+	err = merge_check_ids(self->inputs, count, reason);
+	if (err)
+		goto out;
 	self->heap = calloc(count, sizeof(*self->heap));
 	self->out = calloc(OUT_EVENTS, sizeof(*self->out));
 	if (!self->heap || !self->out) {

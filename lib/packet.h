@@ -14,7 +14,8 @@
  *         UDP, UDP-Lite:    digest of IP ID, length and the first payload bytes
  *         anything else:    digest of IP ID and the first bytes, without ICMP's and SCTP's checksum
  *
- * What address translation changes is in the flow, never in the key.
+ * What address translation changes is in the flow, never in the key. A key that must name the packet
+ * on its own (VNT_ID_PAYLOAD) is that of TCP without payload for all TCP.
  *
  * A stamp (stamp.h) goes into the digest. Whether a datagram may have one is known from its length
  * fields alone, so all probes agree on that, but the stamp itself may lie where a probe cannot look: such
@@ -140,6 +141,7 @@ struct vnt_transport {
 	__u32 at;  /* word where the transport header starts */
 	__u32 end; /* byte where the IP packet ends */
 	__u64 id;  /* what tells packets of one flow apart: IP ID, fragment offset */
+	const volatile __u32 *named; /* enum vnt_id; read where it matters, to keep no register */
 };
 
 /* What goes into the hash before the bytes do: the ID and the length often count up together. */
@@ -199,7 +201,8 @@ static __always_inline void vnt_parse_tcp(const struct vnt_view *view, struct vn
 		packet->flags |= VNT_PACKET_STAMPED;
 	}
 	packet->payload = transport->end > data ? transport->end - data : 0;
-	if (packet->payload && !(control & 0x20000)) { /* not SYN */
+	if (packet->payload && !(control & 0x20000) && /* not SYN */
+	    *transport->named == VNT_ID_AUTO) {
 		packet->flags |= VNT_PACKET_TCP_DATA;
 		packet->key = (__u64)id << 32 | vnt_word(view, at + 1);
 		return;
@@ -415,12 +418,16 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 	packet->flow = vnt_seal_flow(packet->flow, view->ethertype, packet->ports, packet->proto);
 }
 
-/* Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. */
-static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct vnt_packet *packet)
+/* Fills *packet from *view, with the key of a packet that is named as *named says (enum vnt_id). Never
+ * fails: what cannot be parsed still gets a deterministic ID. */
+static __always_inline void vnt_packet_parse_as(const struct vnt_view *view,
+						struct vnt_packet *packet,
+						const volatile __u32 *named)
 {
 	int ipv4 = view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS);
 	struct vnt_transport transport;
 
+	transport.named = named;
 	__builtin_memset(packet, 0, sizeof(*packet));
 	if (__builtin_expect(ipv4 && vnt_word(view, 0) >> 24 == 0x45, 1)) {
 		/* Once more for the most frequent case, in which all places are constants. */
@@ -436,6 +443,13 @@ static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct
 	else
 		transport.at = 0;
 	vnt_parse_rest(view, packet, &transport);
+}
+
+static __always_inline void vnt_packet_parse(const struct vnt_view *view, struct vnt_packet *packet)
+{
+	static const __u32 named = VNT_ID_AUTO;
+
+	vnt_packet_parse_as(view, packet, &named);
 }
 
 static __always_inline void vnt_copy_words(__u8 *to, const struct vnt_view *view, __u32 first,

@@ -79,7 +79,7 @@ static const struct vnt_event *stats_translate(const struct stats *stats,
 					       const struct vnt_event *events, size_t count,
 					       struct vnt_event *mapped)
 {
-	if (!stats->translations.count || stats->sampling)
+	if (!stats->translations.count || (stats->sampling && trace_flow_mask(stats->info)))
 		return events;
 	for (size_t i = 0; i < count; i++) {
 		mapped[i] = events[i];
@@ -366,9 +366,11 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 			 info->domains[info->probes[i].domain].name, info->probes[i].name);
 	err = epochs_open(&s->epochs, info);
 	if (!err)
-		err = rates_open(&s->rates, info->nprobes);
+		err = rates_open(&s->rates, info->nprobes, trace_flow_mask(info));
 	if (!err)
 		err = join_open(&s->join, horizon_ns, stats_journey, s);
+	if (!err)
+		join_mask_flows(s->join, trace_flow_mask(info));
 out:
 	if (err)
 		stats_close(s);

@@ -40,6 +40,7 @@ struct domain {
 	int64_t timens_monotonic_ns; /* time namespace offsets of the recorder */
 	int64_t timens_boottime_ns;
 	struct clock_fit clock;
+	uint16_t id; /* enum vnt_id: what names its packets */
 };
 
 struct probe {
@@ -62,6 +63,9 @@ int trace_info_add_domain(struct trace_info *info,
 			  const struct domain *domain);                       /* index or -errno */
 int trace_info_add_probe(struct trace_info *info, const struct probe *probe); /* index or -errno */
 void trace_info_release(struct trace_info *info);
+
+/* Of a flow hash, those bits that name a packet: all, or none where its key does so alone. */
+uint64_t trace_flow_mask(const struct trace_info *info);
 
 /* The 5-tuple behind a flow hash. */
 struct flow_row {

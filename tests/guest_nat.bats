@@ -16,7 +16,7 @@ setup_file() {
 	network_open
 	for kernel in "${KERNELS[@]}"; do
 		mkdir "$NET_DIR/$kernel"
-		"$GUEST" --share "$NET_DIR/$kernel" "$kernel" env BUILD="$BUILD" \
+		"$GUEST" --share "$NET_DIR/$kernel" --timeout 240 "$kernel" env BUILD="$BUILD" \
 			"$BATS_TEST_DIRNAME/guest/nat.sh" "$NET_DIR/$kernel" \
 			>"$NET_DIR/$kernel.out" 2>&1 3>&- || true
 	done

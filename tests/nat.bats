@@ -261,6 +261,42 @@ add_router() {
 	json '.flows | length == 1'
 }
 
+@test "by payload, where the router is not traced" {
+	nat iptables POSTROUTING -o p2 -j MASQUERADE
+	nat ip6tables POSTROUTING -o p2 -j MASQUERADE
+	record_start h1 "$NET_H1" -i eth0 --id payload 'udp or (tcp and tcp[13] & 4 = 0)'
+	record_start h2 "$NET_H2" -i eth0 --id payload 'udp or (tcp and tcp[13] & 4 = 0)'
+	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
+	wait_listening "$NET_H2" -t 5201
+	in_ns "$NET_H1" iperf3 -c 10.0.2.1 -n 4M -w 32K </dev/null >"$NET_DIR/iperf.log"
+	wait $!
+	send_numbers 300 100 10.0.2.1
+	send_numbers 300 100 fd02::1
+	record_stop h1
+	record_stop h2
+	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR"/h{1,2}.vnt
+	one_path "$(jq .packets.observed "$NET_DIR/all.json")" "by payload, NAT unseen" \
+		'["h1/dev:eth0:tx","h2/dev:eth0:rx"]' '["h2/dev:eth0:tx","h1/dev:eth0:rx"]'
+	# Named as their senders named them.
+	json '.flows | length == 6 and all(.src != "10.0.2.254" and .translated == [])'
+	json '[.flows[] | select(.proto == "udp") | .packets] == [300, 300]'
+	json '.packets.observed > 1600'
+}
+
+@test "by payload, samples are the same on both sides" {
+	nat iptables POSTROUTING -o p2 -j MASQUERADE
+	export MIDDLE=r
+	record_start h1 "$NET_H1" -i eth0 --id payload --sample 1/4 udp
+	record_start r "$NET_MID" -i p1 -i p2 --id payload --sample 1/2 udp
+	record_start h2 "$NET_H2" -i eth0 --id payload udp
+	send_numbers 2000 100 10.0.2.1
+	report_path
+	json ".paths | length == 1 and .[0].probes == $FORTH and
+		.[0].packets > 350 and .[0].packets < 650"
+	json '.packets | .partial == 0 and .ambiguous == 0'
+	json '.loss | length > 0 and all(.lost == 0)'
+}
+
 @test "sampled by flow, nothing is called lost" {
 	nat iptables POSTROUTING -o p2 -j MASQUERADE
 	export MIDDLE=r
@@ -271,4 +307,17 @@ add_router() {
 	report_path
 	json '.loss | length > 0 and all(.lost == 0)'
 	json '.packets.ambiguous == 0'
+}
+
+@test "packets that are named in different ways are not merged" {
+	record_start h1 "$NET_H1" -i eth0 --id payload udp
+	record_start h2 "$NET_H2" -i eth0 udp
+	record_stop h1
+	record_stop h2
+	for command in merge report; do
+		run --separate-stderr "$VNETTRACE" "$command" "$NET_DIR"/h{1,2}.vnt
+		((status == 1))
+		[[ $stderr == "vnettrace: $command: '$NET_DIR/h1.vnt' was recorded with --id payload, "* ]]
+		((${#stderr_lines[@]} == 1))
+	done
 }

@@ -451,9 +451,9 @@ Test(merge, damage_is_passed_on)
 	struct merge *merge;
 	char byte;
 
-	cr_assert_eq(pread(fds[1], &byte, 1, 4122), 1);
+	cr_assert_eq(pread(fds[1], &byte, 1, 4146), 1);
 	byte ^= 1;
-	cr_assert_eq(pwrite(fds[1], &byte, 1, 4122), 1);
+	cr_assert_eq(pwrite(fds[1], &byte, 1, 4146), 1);
 	cr_assert_eq(open_merge(&merge, fds, 2, MERGE_CLOCK_AUTO, reason), 0);
 	output = run(merge);
 	cr_assert(output->count >= 198 && output->count <= 200); /* one block, whichever it was */

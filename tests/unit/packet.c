@@ -229,6 +229,34 @@ Test(packet, only_who_asks_has_an_identifier)
 	}
 }
 
+/* A key that has to do without the flow is one of all that the header says of the packet. */
+Test(packet, key_alone_names_tcp_data)
+{
+	const int words[] = {1, 2, 3}; /* sequence, acknowledgement, window */
+	const uint32_t named = VNT_ID_PAYLOAD;
+	struct vnt_packet whole, other;
+	struct vnt_view view;
+
+	make_message(&view, VNT_PROTO_TCP, 0x0a000101);
+	set_word(&view, 3, 0x50100100);
+	vnt_packet_parse_as(&view, &whole, &named);
+	cr_assert_eq(whole.flags, 0);
+	cr_assert_eq(whole.payload, 20);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct vnt_view changed = view;
+
+		changed.words[5 + words[i]] ^= htonl(1);
+		vnt_packet_parse_as(&changed, &other, &named);
+		cr_assert_neq(whole.key, other.key, "word %d", words[i]);
+	}
+	view.words[3] = htonl(0x0a000909);
+	set_word(&view, 0, 0x1234abcd);
+	set_word(&view, 5, 0x99999999); /* payload: not everywhere in reach */
+	vnt_packet_parse_as(&view, &other, &named);
+	cr_assert_eq(whole.key, other.key);
+	cr_assert_neq(whole.flow, other.flow);
+}
+
 /* What lies behind the available bytes is not the packet's. */
 Test(packet, garbage_behind_the_available_bytes_changes_nothing)
 {

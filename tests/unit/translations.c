@@ -228,3 +228,24 @@ Test(translations, sampled_packets_are_not_joined)
 	report_release(&report);
 	stats_close(stats);
 }
+
+/* Where keys name packets alone, no translation needs to be known. */
+Test(translations, by_payload_flows_do_not_matter)
+{
+	struct report report;
+	struct stats *stats;
+
+	domains[0].id = VNT_ID_PAYLOAD;
+	cr_assert(eq(int, stats_open(&stats, &info, SECONDS), 0));
+	name(stats, 1, 10);
+	see(stats, 1, S, SECONDS);
+	see(stats, 2, R, SECONDS + 10);
+	see(stats, 3, T, SECONDS + 20);
+	cr_assert(eq(int, stats_report(stats, &report), 0));
+	cr_assert(eq(u64, report.observed, 1));
+	cr_assert(eq(u64, report.complete, 1));
+	cr_assert(eq(u16, report.flows[0].flow.sport, 10));
+	report_release(&report);
+	stats_close(stats);
+	domains[0].id = VNT_ID_AUTO;
+}
