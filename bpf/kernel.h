@@ -63,8 +63,21 @@ struct bpf_sock_ops_kern {
 	struct sock *sk;
 };
 
+struct nf_conntrack_tuple {
+};
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+};
+
+struct nf_conn {
+	struct nf_conntrack_tuple_hash tuplehash[2]; /* original, reply */
+	unsigned long status;
+};
+
 struct sk_buff {
 	struct sock *sk;
+	unsigned long _nfct;
 	struct net_device *dev;
 	unsigned long _skb_refdst;
 	__u8 ip_summed : 2;
@@ -89,13 +102,7 @@ struct skb_shared_info {
 #define SKB_GSO_TCPV6  (1 << 4)
 #define SKB_GSO_UDP_L4 (1 << 17)
 
-/* In the kernel a row of 64-bit counters: the type to read any memory by, word by word. */
-struct rtnl_link_stats64 {
-	__u64 words[16];
-};
-
 /* Absent before Linux 6.2. */
 extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
-extern void *bpf_rdonly_cast(const void *memory, __u32 btf_id) __ksym __weak;
 
 #endif

@@ -326,6 +326,7 @@ static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *o
 	skeleton->rodata->ring_slots = options->ring_slots;
 	skeleton->rodata->count_stride = vnt_count_stride(options->nprobes);
 	skeleton->rodata->sampling = options->sampling;
+	skeleton->rodata->named = options->id;
 	skeleton->rodata->filter_reach = options->filter ? options->filter->reach : 0;
 	vnt_ports_set(&skeleton->rodata->ports, options->vxlan_ports, options->nvxlan_ports);
 	skeleton->rodata->device_multiplier = table->multiplier;

@@ -14,10 +14,10 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
+#include "announce.bpf.h"
 #include "kernel.h"
 #include "shared.h"
 #include "lib/devtable.h"
-#include "lib/ring.h"
 #include "lib/sample.h"
 
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
@@ -25,8 +25,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u32 ring_slots = 1;                /* power of two */
 const volatile __u32 count_stride = 1;              /* lib/layout.h */
+const volatile __u32 named = VNT_ID_AUTO;           /* enum vnt_id */
 const volatile bool sampling = false;               /* what follows may be less than all */
 __u32 threshold = VNT_SAMPLE_ALL;                   /* lib/sample.h */
 const volatile __u32 filter_reach = VNT_HEADER_MAX; /* bytes that the filter may look at */
@@ -41,23 +41,6 @@ struct {
 	__uint(max_entries, 1);
 } devices SEC(".maps");
 
-/* Per CPU, side by side: array maps of the per-CPU kind cannot be mapped into user space. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct vnt_ring);
-	__uint(max_entries, 1);
-} rings SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct vnt_slot);
-	__uint(max_entries, 1);
-} slots SEC(".maps");
-
 /* Per CPU and probe. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -66,26 +49,6 @@ struct {
 	__type(value, struct vnt_count);
 	__uint(max_entries, 1);
 } counts SEC(".maps");
-
-/* Direct-mapped, per CPU: the flows and tunnels that user space has been told of, by their hash. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* for lib/layout.h: else it does not start on a line */
-	__type(key, __u32);
-	__type(value, __u64);
-	__uint(max_entries, 1);
-} known_flows SEC(".maps");
-
-static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
-{
-	struct vnt_ring *ring = bpf_map_lookup_elem(&rings, &cpu);
-	__u32 index;
-
-	if (!ring || !vnt_ring_reserve(ring, ring_slots, 1, position))
-		return NULL;
-	index = vnt_slot_index(cpu, ring_slots, *position);
-	return bpf_map_lookup_elem(&slots, &index);
-}
 
 static __always_inline struct vnt_count *find_count(__u32 cpu, __u32 probe)
 {
@@ -120,52 +83,6 @@ static __always_inline void count_sampled(__u32 cpu, __u32 probe, __u32 length)
 	__sync_fetch_and_add(&count->sampled_bytes, length);
 }
 
-/* Where the hash of what user space was told lately is to be put, or NULL if it is there already. */
-static __always_inline __u64 *find_untold(__u32 cpu, __u64 hash)
-{
-	__u32 index = vnt_flow_index(cpu, hash);
-	__u64 *known = bpf_map_lookup_elem(&known_flows, &index);
-
-	return known && *known != hash ? known : NULL;
-}
-
-/* Tells user space the 5-tuple of a flow this CPU has not seen lately. */
-static __always_inline void announce_flow(__u32 cpu, const struct vnt_view *view,
-					  const struct vnt_packet *packet)
-{
-	__u64 *known = find_untold(cpu, packet->flow), position;
-	struct vnt_slot *slot;
-
-	if (!known)
-		return;
-	slot = reserve(cpu, &position);
-	if (!slot)
-		return;
-	slot->kind = VNT_SLOT_FLOW;
-	slot->follow = 0;
-	slot->flow_hash = packet->flow;
-	vnt_packet_flow(view, packet, &slot->flow);
-	vnt_slot_publish(slot, position);
-	*known = packet->flow;
-}
-
-static __always_inline void announce_tunnel(__u32 cpu, __u64 hash, const struct vnt_tunnel *tunnel)
-{
-	__u64 *known = find_untold(cpu, hash), position;
-	struct vnt_slot *slot;
-
-	if (!known)
-		return;
-	slot = reserve(cpu, &position);
-	if (!slot)
-		return;
-	slot->kind = VNT_SLOT_TUNNEL;
-	slot->follow = 0;
-	slot->tunnel = *tunnel;
-	vnt_slot_publish(slot, position);
-	*known = hash;
-}
-
 static __always_inline void copy_words(struct vnt_view *view, int first,
 				       const struct rtnl_link_stats64 *memory)
 {
@@ -179,12 +96,6 @@ static __always_inline void clear_words(struct vnt_view *view, int first)
 	VNT_UNROLL
 	for (int i = first; i < VNT_HEADER_MAX / 8; i++)
 		view->long_words[i] = 0;
-}
-
-static __always_inline const struct rtnl_link_stats64 *any_memory(__u64 address)
-{
-	return bpf_rdonly_cast((const void *)address,
-			       bpf_core_type_id_kernel(struct rtnl_link_stats64));
 }
 
 /*
@@ -245,10 +156,10 @@ struct around {
 	__u16 found; /* 0: it carries nothing, and all else here but `inner` is garbage */
 };
 
-/* From the packet of the view, at `network`, to the one it carries, if it does. *glance is what the
- * header of the view looks like. */
-static __always_inline bool enter(struct vnt_view *view, __u64 network, struct vnt_layer *layer,
-				  __u32 *glance, struct around *around, bool direct)
+/* From the packet of the view, the innermost one so far, to the one it carries, if it does. *glance is what
+ * the header of the view looks like. */
+static __always_inline bool enter(struct vnt_view *view, struct vnt_layer *layer, __u32 *glance,
+				  struct around *around, bool direct)
 {
 	if (!(*glance & VNT_GLANCE_INSIDE) || !vnt_find_carried(view, &ports, layer))
 		return false;
@@ -256,15 +167,15 @@ static __always_inline bool enter(struct vnt_view *view, __u64 network, struct v
 		around->flags |= vnt_out_of_reach(view, layer->offset + VNT_ETHERNET_REACH);
 		if (view->linear < layer->offset + VNT_ETHERNET_REACH)
 			return false;
-		vnt_pass_ethernet(layer, read_type(network + layer->offset, direct));
+		vnt_pass_ethernet(layer, read_type(around->inner + layer->offset, direct));
 	}
 	vnt_enter(view, layer);
-	*glance = copy_header(view, network + layer->offset, direct);
+	*glance = copy_header(view, around->inner + layer->offset, direct);
 	if (vnt_is_sound(view))
 		return true;
 	around->flags |= vnt_out_of_reach(view, vnt_least(view->ethertype));
 	vnt_leave(view, layer);
-	copy_header(view, network, direct);
+	copy_header(view, around->inner, direct);
 	return false;
 }
 
@@ -272,33 +183,30 @@ static __always_inline bool enter(struct vnt_view *view, __u64 network, struct v
 static __always_inline int unwrap(struct vnt_view *view, struct around *around, int announce,
 				  bool direct)
 {
-	__u64 network, outer = 0;
 	struct vnt_layer layer;
 	__u32 glance;
 
 	if (!view || !around)
 		return 0;
-	network = around->network;
+	around->inner = around->network;
+	around->outer = 0;
 	around->flags = 0;
 	vnt_set_extent(view, around->ethertype, around->length, around->linear);
 	if (announce || vnt_is_tag(view->ethertype)) /* else it is there already */
-		copy_header(view, network, direct);
+		copy_header(view, around->inner, direct);
 	glance = VNT_GLANCE_INSIDE;
 	for (int i = 0; i < VNT_LAYERS_MAX; i++) {
-		if (!enter(view, network, &layer, &glance, around, direct))
+		if (!enter(view, &layer, &glance, around, direct))
 			break;
-		network += layer.offset;
-		layer.tunnel.outer = outer;
-		outer = vnt_tunnel_hash(&layer.tunnel);
+		around->inner += layer.offset;
+		layer.tunnel.outer = around->outer;
+		around->outer = vnt_tunnel_hash(&layer.tunnel);
 		if (announce)
-			announce_tunnel(bpf_get_smp_processor_id(), outer, &layer.tunnel);
+			announce_tunnel(bpf_get_smp_processor_id(), around->outer, &layer.tunnel);
 	}
-	around->inner = network;
-	around->outer = outer;
 	return 0;
 }
 
-/* Global, so that the verifier looks at them once, and not with all that their callers know. */
 __noinline int unwrap_direct(struct vnt_view *view, struct around *around, int announce)
 {
 	return unwrap(view, around, announce, true);
@@ -363,7 +271,7 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 {
 	__u32 *option = &view->words[(VNT_HEADER_MAX - VNT_STAMP_BYTES) / 4];
 
-	vnt_packet_parse(view, segment, packet);
+	vnt_packet_parse_as(view, segment, packet, &named);
 	if (LIKELY(!packet->stamp_at))
 		return true;
 	if (packet->stamp_at + VNT_STAMP_BYTES > view->linear ||
@@ -374,8 +282,9 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 	return true;
 }
 
+/* `leaves`: this host may have translated it (nat.bpf.h). */
 static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, __u16 probe,
-				   struct around *around, bool direct)
+				   struct around *around, bool leaves, bool direct)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct vnt_packet packet = {};
@@ -387,8 +296,8 @@ static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, _
 	if (sampling) {
 		segment = read_segment(skb, direct);
 		known = identify(view, around, segment, &packet);
-		if (vnt_sample_level(packet.flow, packet.key, packet.payload, packet.flags) >
-		    threshold) {
+		if (vnt_sample_level(named == VNT_ID_PAYLOAD ? 0 : packet.flow, packet.key,
+				     packet.payload, packet.flags) > threshold) {
 			count_sampled(cpu, probe, packet.length);
 			return;
 		}
@@ -399,10 +308,11 @@ static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, _
 		return;
 	}
 	slot->event.time_ns = bpf_ktime_get_ns();
-	if (!sampling) {
+	if (!sampling)
 		segment = read_segment(skb, direct);
+	slot->event.segment = segment; /* now: the stack is full */
+	if (!sampling)
 		known = identify(view, around, segment, &packet);
-	}
 	announce_flow(cpu, view, &packet); /* before the event can be read */
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
@@ -412,7 +322,6 @@ static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, _
 	slot->event.cpu = cpu;
 	slot->event.outer = 0;
 	slot->event.flags = packet.flags;
-	slot->event.segment = segment;
 	slot->event.id = packet.id;
 	slot->event.pad = 0;
 	slot->event.slot = VNT_SLOT_EVENT; /* and nothing follows */
@@ -422,6 +331,8 @@ static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, _
 	}
 	if (UNLIKELY(around->found))
 		record_around(cpu, view, around, slot, direct);
+	if (leaves && UNLIKELY(connection_of(skb)))
+		announce_translation(connection_of(skb), &slot->event, direct);
 	vnt_slot_publish(slot, position);
 }
 
@@ -458,7 +369,7 @@ static __always_inline void look_inside(struct sk_buff *skb, struct vnt_view *vi
 
 /* `network` is the address of the network header, in the linear part of the buffer. */
 static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsigned char *network,
-				    bool direct)
+				    bool leaves, bool direct)
 {
 	__u32 linear = skb->len - skb->data_len, link_header = network - skb->data;
 	struct around around;
@@ -473,7 +384,7 @@ static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsi
 	if (UNLIKELY(copy_header(&view, (__u64)network, direct) & VNT_GLANCE_INSIDE))
 		look_inside(skb, &view, &around, (__u64)network, direct);
 	if (filter(&view))
-		record(skb, &view, probe, &around, direct);
+		record(skb, &view, probe, &around, leaves, direct);
 }
 
 /* Most packets of a host are of no device that is traced: they end here. */
@@ -494,7 +405,7 @@ static __always_inline int observe_tx(struct sk_buff *skb, struct net_device *de
 	__u32 probe = find_probe(dev, VNT_TX);
 
 	if (probe != VNT_NO_PROBE)
-		observe(skb, probe, skb->head + skb->network_header, direct);
+		observe(skb, probe, skb->head + skb->network_header, true, direct);
 	return 0;
 }
 
@@ -503,7 +414,7 @@ static __always_inline int observe_rx(struct sk_buff *skb, bool direct)
 	__u32 probe = find_probe(skb->dev, VNT_RX);
 
 	if (probe != VNT_NO_PROBE)
-		observe(skb, probe, skb->data, direct);
+		observe(skb, probe, skb->data, false, direct);
 	return 0;
 }
 
@@ -542,6 +453,6 @@ int tc_direct(struct __sk_buff *context)
 {
 	struct sk_buff *skb = bpf_cast_to_kern_ctx(context);
 
-	observe(skb, 0, skb->head + skb->network_header, true);
+	observe(skb, 0, skb->head + skb->network_header, true, true);
 	return 0; /* TC_ACT_OK */
 }

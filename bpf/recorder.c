@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "announced.h"
 #include "drain.h"
 #include "host.h"
 #include "ptp.h"
@@ -16,12 +17,10 @@
 
 #define NS_PER_MS    1000000ull
 #define BLOCK_EVENTS 32768
-#define BLOCK_FLOWS  1024              /* and tunnels */
 #define TICK_NS      (25 * NS_PER_MS)  /* wake-ups disturb what is traced */
 #define SAMPLING_NS  (10 * NS_PER_MS)  /* ... but the tally's times are what rates come from */
 #define FLUSH_NS     (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
 #define HOUSEKEEP_NS (100 * NS_PER_MS) /* clock anchors, loss tally, cost */
-#define SEEN         65536             /* direct-mapped; a collision only repeats a row */
 
 /* A sampling rate that comes into force once all older events are in the file. */
 struct change {
@@ -48,14 +47,11 @@ struct recorder {
 	struct budget budget;
 	struct change change;
 	bool sampling;
+	uint64_t flow_mask; /* of what names a packet */
 	uint32_t threshold; /* in force for the events that are taken now */
 	bool *ended;        /* per probe */
 	struct epoch_row *epochs;
-	uint64_t *seen;
-	struct flow_row flows[BLOCK_FLOWS];
-	size_t nflows;
-	struct tunnel_row tunnels[BLOCK_FLOWS];
-	size_t ntunnels;
+	struct announced *announced;
 	struct vnt_event *events;
 	size_t nevents;
 	uint64_t taken;   /* events, before the block they are in is written */
@@ -78,16 +74,12 @@ static void discard(struct recorder *recorder, const struct vnt_event *events, s
 
 static int flush(struct recorder *recorder)
 {
-	int err = put(recorder, BATCH_FLOWS, recorder->flows, recorder->nflows);
+	int err = announced_put(recorder->announced, recorder->writer);
 
-	if (!err)
-		err = put(recorder, BATCH_TUNNELS, recorder->tunnels, recorder->ntunnels);
 	if (!err)
 		err = put(recorder, BATCH_EVENTS, recorder->events, recorder->nevents);
 	if (err)
 		discard(recorder, recorder->events, recorder->nevents);
-	recorder->nflows = 0;
-	recorder->ntunnels = 0;
 	recorder->nevents = 0;
 	return err;
 }
@@ -157,40 +149,12 @@ static int housekeep(struct recorder *recorder, uint64_t now_ns)
 	return err;
 }
 
-/* Whether it was met lately; now it was. */
-static bool seen_lately(struct recorder *recorder, uint64_t hash)
-{
-	uint64_t *seen = &recorder->seen[hash % SEEN];
-	bool known = *seen == hash;
-
-	*seen = hash;
-	return known;
-}
-
-static int add_flow(struct recorder *recorder, const struct vnt_slot *slot)
-{
-	if (seen_lately(recorder, slot->flow_hash))
-		return 0;
-	recorder->flows[recorder->nflows++] =
-		(struct flow_row){.hash = slot->flow_hash, .flow = slot->flow};
-	return recorder->nflows == BLOCK_FLOWS ? flush(recorder) : 0;
-}
-
-static int add_tunnel(struct recorder *recorder, const struct vnt_slot *slot)
-{
-	uint64_t hash = vnt_tunnel_hash(&slot->tunnel);
-
-	if (seen_lately(recorder, hash))
-		return 0;
-	recorder->tunnels[recorder->ntunnels++] =
-		(struct tunnel_row){.hash = hash, .tunnel = slot->tunnel};
-	return recorder->ntunnels == BLOCK_FLOWS ? flush(recorder) : 0;
-}
-
 /* Of what a drain finds in the rings, all but events. */
 static int announced(void *context, const struct vnt_slot *slot)
 {
-	return slot->kind == VNT_SLOT_FLOW ? add_flow(context, slot) : add_tunnel(context, slot);
+	struct recorder *recorder = context;
+
+	return announced_add(recorder->announced, slot) ? flush(recorder) : 0;
 }
 
 /* Of new events in the block, those that the rate in force keeps; returns how many. */
@@ -203,8 +167,8 @@ static size_t keep_sampled(struct recorder *recorder, struct vnt_event *events, 
 	for (size_t i = 0; i < count; i++) {
 		const struct vnt_event *event = &events[i];
 
-		if (vnt_sample_level(event->flow, event->key, event->payload, event->flags) <=
-		    recorder->threshold)
+		if (vnt_sample_level(event->flow & recorder->flow_mask, event->key, event->payload,
+				     event->flags) <= recorder->threshold)
 			events[kept++] = *event;
 		else
 			tally_sampled(&recorder->tally, event);
@@ -254,16 +218,19 @@ static int take(struct recorder *recorder, uint64_t watermark_ns)
 	return err ? err : take_until(recorder, watermark_ns);
 }
 
-/* *watermark_ns is the time before which everything is now in the block. */
-static int drain(struct recorder *recorder, uint64_t *watermark_ns)
+/*
+ * *watermark_ns is the time before which everything is now read; what is younger than lead_ns before
+ * it is not in the block, so that translations come that much before their events.
+ */
+static int drain(struct recorder *recorder, uint64_t lead_ns, uint64_t *watermark_ns)
 {
-	uint64_t now_ns = host_now_ns(recorder->domain);
+	uint64_t now_ns = host_now_ns(recorder->domain), until_ns;
 	int err = drain_run(recorder->drain, now_ns, recorder->start_ns, watermark_ns);
 
 	if (err)
 		return err;
-	return take(recorder,
-		    *watermark_ns < recorder->stop_ns ? *watermark_ns : recorder->stop_ns);
+	until_ns = *watermark_ns > lead_ns ? *watermark_ns - lead_ns : 0;
+	return take(recorder, until_ns < recorder->stop_ns ? until_ns : recorder->stop_ns);
 }
 
 int recorder_tick(struct recorder *recorder)
@@ -271,7 +238,7 @@ int recorder_tick(struct recorder *recorder)
 	uint64_t now_ns = host_now_ns(recorder->domain), watermark_ns;
 	int err;
 
-	err = drain(recorder, &watermark_ns);
+	err = drain(recorder, TRANSLATION_LEAD_NS, &watermark_ns);
 	if (recorder->sampling) /* its ranges of time are what rates are computed from */
 		tally_look(&recorder->tally, now_ns);
 	if (!err && now_ns - recorder->flushed_ns >= FLUSH_NS) {
@@ -323,7 +290,7 @@ static int drain_rest(struct recorder *recorder)
 	int err;
 
 	do {
-		err = drain(recorder, &watermark_ns);
+		err = drain(recorder, 0, &watermark_ns);
 	} while (!err && watermark_ns < recorder->stop_ns);
 	return err;
 }
@@ -335,7 +302,7 @@ static void discard_rest(struct recorder *recorder)
 	size_t got;
 
 	do {
-		drain(recorder, &watermark_ns);
+		drain(recorder, 0, &watermark_ns);
 		discard(recorder, recorder->events, recorder->nevents);
 		recorder->nevents = 0;
 		got = drain_take(recorder->drain, recorder->stop_ns, recorder->events,
@@ -411,9 +378,9 @@ static int allocate(struct recorder *recorder, const struct recorder_options *op
 {
 	recorder->ended = calloc(options->info->nprobes, sizeof(*recorder->ended));
 	recorder->epochs = calloc(options->info->nprobes, sizeof(*recorder->epochs));
-	recorder->seen = calloc(SEEN, sizeof(*recorder->seen));
 	recorder->events = calloc(BLOCK_EVENTS, sizeof(*recorder->events));
-	if (!recorder->ended || !recorder->epochs || !recorder->seen || !recorder->events)
+	if (!recorder->ended || !recorder->epochs || !recorder->events ||
+	    announced_open(&recorder->announced))
 		return -ENOMEM;
 	return drain_open(&recorder->drain, recorder->tracer, options->tracer.ring_slots, announced,
 			  recorder);
@@ -469,10 +436,12 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	ptp_open(&self->ptp);
 	self->info = options->info;
 	self->domain = &options->info->domains[0];
+	self->flow_mask = trace_flow_mask(self->info);
 	self->max_events = options->max_events;
 	self->stop = options->stop;
 	self->stop_context = options->stop_context;
 	self->stop_ns = UINT64_MAX;
+	tracer.id = self->domain->id;
 	tracer.measure |= options->max_overhead > 0;
 	self->sampling = tracer.sampling = options->max_overhead > 0 ||
 					   options->threshold != VNT_SAMPLE_ALL;
@@ -504,7 +473,7 @@ void recorder_close(struct recorder *recorder)
 	tally_release(&recorder->tally);
 	free(recorder->ended);
 	free(recorder->epochs);
-	free(recorder->seen);
+	announced_close(recorder->announced);
 	free(recorder->events);
 	free(recorder);
 }

@@ -30,6 +30,7 @@ struct tracer_options {
 	bool unattached;     /* load the program for tc only, for BPF_PROG_TEST_RUN */
 	bool measure;        /* switch on the kernel's BPF run-time statistics */
 	bool sampling;       /* tracer_sample() may be used */
+	enum vnt_id id;      /* what names a packet */
 	log_fn log;          /* libbpf's messages and the verifier's, line by line; or NULL */
 	void *log_context;
 };

@@ -31,6 +31,7 @@ struct record_config {
 	uint64_t buffer;
 	uint64_t sample; /* one packet in this many */
 	double max_overhead;
+	const char *id;
 	struct port_list vxlan_ports;
 	bool strict;
 	bool quiet;
@@ -56,6 +57,8 @@ static const struct option_row rows[] = {
 	 "Keep one packet in N, the same ones in every domain"},
 	{"max-overhead", 260, "PCT", OPTION_PERCENT, FIELD(max_overhead),
 	 "Sample less while the programs take more than PCT percent of one CPU"},
+	{"id", 263, "auto|payload", OPTION_STRING, FIELD(id),
+	 "What names a packet: payload leaves addresses and ports out (default auto)"},
 	{"vxlan-port", 261, "PORT", OPTION_PORTS, FIELD(vxlan_ports),
 	 "UDP port of VXLAN in place of 4789 and 8472 (may be repeated)"},
 	{"stamp", 262, "PROTOCOLS", OPTION_STRING, FIELD(stamp),
@@ -332,6 +335,17 @@ static int run_stamped(const struct record_config *config, struct targets *targe
 	return code;
 }
 
+/* enum vnt_id, or -1. */
+static int find_id(const char *name)
+{
+	static const char *const names[] = {[VNT_ID_AUTO] = "auto", [VNT_ID_PAYLOAD] = "payload"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	return -1;
+}
+
 static int check_config(const struct record_config *config)
 {
 	const char *domain = config->domain;
@@ -349,6 +363,10 @@ static int check_config(const struct record_config *config)
 		message_error("--stamp must be tcp, udp or tcp,udp, not '%s'", config->stamp);
 		return EXIT_USAGE;
 	}
+	if (find_id(config->id) < 0) {
+		message_error("no packet ID '%s'; there are auto and payload", config->id);
+		return EXIT_USAGE;
+	}
 	if (config->buffer < MIN_BUFFER || config->buffer > MAX_BUFFER) {
 		message_error("--buffer must be between 4K and 1G");
 		return EXIT_USAGE;
@@ -358,7 +376,7 @@ static int check_config(const struct record_config *config)
 
 static int record_main(int argc, char **argv)
 {
-	struct record_config config = {.buffer = DEFAULT_BUFFER, .sample = 1};
+	struct record_config config = {.buffer = DEFAULT_BUFFER, .sample = 1, .id = "auto"};
 	struct targets targets = {};
 	struct filter filter = {};
 	char reason[TRACER_REASON_MAX];
@@ -378,6 +396,7 @@ static int record_main(int argc, char **argv)
 	if (!code)
 		code = targets_find(&targets, config.domain, config.strict);
 	if (!code) {
+		targets.info.domains[0].id = find_id(config.id);
 		catch_signals();
 		code = run_stamped(&config, &targets, &filter);
 	}

@@ -27,6 +27,7 @@ enum block_type { /* on disk */
 	BLOCK_EPOCH = 6,
 	BLOCK_COST = 7,
 	BLOCK_TUNNELS = 8,
+	BLOCK_TRANSLATIONS = 12,
 };
 
 /* Little-endian on disk. In memory the numbers are in host order, between block_parse() and

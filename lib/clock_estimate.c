@@ -83,6 +83,7 @@ static int open_sources(struct estimation *self, struct reader *const *readers, 
 	self->clocks = calloc(self->nclocks + 1, sizeof(*self->clocks));
 	self->probes = calloc(self->nprobes + 1, sizeof(*self->probes));
 	self->sample.room_max = CLOCK_SAMPLE_MAX;
+	self->sample.flow_mask = trace_flow_mask(reader_info(readers[0]));
 	return self->clocks && self->probes ? 0 : -ENOMEM;
 }
 

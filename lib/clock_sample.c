@@ -32,7 +32,8 @@ static void halve(struct clock_sample *sample)
 
 int clock_sample_add(struct clock_sample *sample, uint32_t probe, const struct vnt_event *event)
 {
-	uint64_t id = map_hash(map_hash(map_hash(0, event->flow), event->key), event->flow);
+	uint64_t flow = event->flow & sample->flow_mask;
+	uint64_t id = map_hash(map_hash(map_hash(0, flow), event->key), flow);
 	struct sample_part *part = &sample->parts[id % CLOCK_SAMPLE_PARTS];
 
 	if (!is_sampled(sample, id))

@@ -29,12 +29,13 @@ struct sample_part {
 	size_t room;
 };
 
-/* All zero but for `room_max` is an empty sample. */
+/* All zero but for `room_max` and `flow_mask` is an empty sample. */
 struct clock_sample {
 	struct sample_part parts[CLOCK_SAMPLE_PARTS];
 	size_t count;
 	size_t room_max; /* CLOCK_SAMPLE_MAX; smaller in tests */
 	unsigned int halvings;
+	uint64_t flow_mask; /* as trace_flow_mask() has it */
 };
 
 int clock_sample_add(struct clock_sample *sample, uint32_t probe, const struct vnt_event *event);

@@ -41,17 +41,36 @@ enum vnt_packet_flags {
 	VNT_PACKET_STAMPED = 1 << 3,  /* key is made of a stamp (stamp.h) */
 };
 
+/* What names a packet. Numbers are on disk and never change. */
+enum vnt_id {
+	VNT_ID_AUTO,    /* flow and key */
+	VNT_ID_PAYLOAD, /* the key alone, whatever happens to addresses and ports */
+};
+
 /* The 5-tuple. Addresses in network order, IPv4 in the first four bytes, unused bytes 0. */
 struct vnt_flow {
 	__u8 saddr[16] __attribute__((aligned(8)));
 	__u8 daddr[16];
-	__u16 sport; /* host order; 0 where the protocol has no ports */
+	__u16 sport; /* host order; ICMP: identifier; 0 where the protocol has no ports */
 	__u16 dport;
 	__u16 ethertype; /* host order: 0x0800, 0x86dd, or what else the frame carries */
 	__u8 proto;      /* IP protocol number; 0 if not IP */
 	__u8 pad;
 };
 _Static_assert(sizeof(struct vnt_flow) == 40, "struct vnt_flow is an ABI");
+
+/*
+ * A host changed addresses or ports of the packets of a flow: until then, from where they come, it was
+ * another flow. In force from `time_ns` on, until the next one of the same flow.
+ */
+struct vnt_translation {
+	__u64 time_ns; /* as that of an event, here of the first one */
+	__u64 flow;    /* hash of the 5-tuple, of events at this probe */
+	__u64 before;
+	__u16 probe;
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct vnt_translation) == 32, "struct vnt_translation is an ABI");
 
 /* Numbers are on disk and never change. */
 enum vnt_tunnel_kind {

@@ -153,6 +153,26 @@ static void print_losses(struct json *json, const struct report *report)
 	json_array_end(json);
 }
 
+static void print_translated(struct json *json, const struct flow_report *row)
+{
+	char address[FORMAT_ADDRESS_MAX];
+
+	json_array_begin(json, "translated");
+	for (size_t i = 0; i < row->ntranslated; i++) {
+		const struct vnt_flow *flow = &row->translated[i];
+
+		json_object_begin(json, NULL);
+		format_ip(flow->ethertype, flow->saddr, address);
+		json_string(json, "src", address);
+		json_uint(json, "sport", flow->sport);
+		format_ip(flow->ethertype, flow->daddr, address);
+		json_string(json, "dst", address);
+		json_uint(json, "dport", flow->dport);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
 static void print_flows(struct json *json, const struct report *report)
 {
 	char address[FORMAT_ADDRESS_MAX], proto[FORMAT_PROTO_MAX];
@@ -174,6 +194,7 @@ static void print_flows(struct json *json, const struct report *report)
 		json_double(json, "throughput_bps", row->throughput_bps);
 		json_double(json, "loss_ratio", row->loss_ratio);
 		print_latency(json, "latency", &row->latency);
+		print_translated(json, row);
 		json_object_end(json);
 	}
 	json_array_end(json);

@@ -13,6 +13,7 @@
 #define SINGLES_SHOWN 3
 #define LEDGER_SHOWN  20
 #define TUNNELS_SHOWN 20
+#define ALIASES_SHOWN 3 /* of a flow */
 
 static const char *plural(uint64_t count)
 {
@@ -249,6 +250,36 @@ static void flow_cells(struct grid *grid, const struct flow_report *row)
 	grid_cell(grid, units_duration(text, row->latency.jitter_ns));
 }
 
+static void blank_cells(struct grid *grid, int count)
+{
+	for (int i = 0; i < count; i++)
+		grid_cell(grid, "");
+}
+
+/* A row for each, below the flow's own. */
+static void translated_cells(struct grid *grid, const struct flow_report *row)
+{
+	size_t shown = at_most(row->ntranslated, ALIASES_SHOWN);
+	char address[FORMAT_ADDRESS_MAX];
+
+	for (size_t i = 0; i < shown; i++) {
+		const struct vnt_flow *flow = &row->translated[i];
+
+		grid_cell(grid, "  as");
+		format_ip(flow->ethertype, flow->saddr, address);
+		endpoint_cell(grid, address, flow->sport);
+		grid_cell(grid, "->");
+		format_ip(flow->ethertype, flow->daddr, address);
+		endpoint_cell(grid, address, flow->dport);
+		blank_cells(grid, 7);
+	}
+	if (row->ntranslated == shown)
+		return;
+	grid_cell(grid, "  as");
+	grid_format(grid, "%zu more", row->ntranslated - shown);
+	blank_cells(grid, 9);
+}
+
 static int print_flows(const struct report *report, FILE *out)
 {
 	static const char *const head[] = {"flow",       "",     "",    "",    "packets", "bytes",
@@ -262,8 +293,10 @@ static int print_flows(const struct report *report, FILE *out)
 	fputs("\nflows\n", out);
 	grid_begin(&grid, "llllrrrrrrr");
 	grid_cells(&grid, head);
-	for (size_t i = 0; i < shown; i++)
+	for (size_t i = 0; i < shown; i++) {
 		flow_cells(&grid, &report->flows[i]);
+		translated_cells(&grid, &report->flows[i]);
+	}
 	err = grid_print(&grid, out);
 	print_more(out, report->nflows, shown, "flow");
 	return err;

@@ -47,6 +47,7 @@ static const struct member domain_members[] = {
 	MEMBER(11, KIND_NUMBER, domain, clock.bound_ns),
 	MEMBER(12, KIND_NUMBER, domain, clock.rejected),
 	MEMBER(13, KIND_NUMBER, domain, clock.scatter_ns),
+	MEMBER(14, KIND_NUMBER, domain, id),
 	{0},
 };
 

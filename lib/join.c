@@ -35,6 +35,7 @@ struct join {
 	uint64_t number;     /* of the next event */
 	uint64_t horizon_ns;
 	uint64_t now_ns;
+	uint64_t flow_mask;
 	journey_fn done;
 	void *context;
 };
@@ -85,6 +86,11 @@ static struct slot *join_slots(size_t count)
 	if (slots)
 		prefer_large_pages(slots, count * sizeof(*slots));
 	return slots;
+}
+
+static uint32_t hash_packet(const struct join *join, uint64_t flow, uint64_t key)
+{
+	return join_hash(flow & join->flow_mask, key);
 }
 
 /* A new table without the slots of journeys that have ended, at most a quarter full. */
@@ -177,7 +183,7 @@ static struct journey *join_find(struct join *join, const struct vnt_event *even
 			continue;
 		}
 		journey = join_journey(join, slot->journey);
-		if (slot->hash == hash && journey->flow == event->flow &&
+		if (slot->hash == hash && !((journey->flow ^ event->flow) & join->flow_mask) &&
 		    journey->key == event->key)
 			return journey;
 	}
@@ -296,7 +302,7 @@ static void join_prefetch(const struct join *join, const struct vnt_event *event
 			  uint32_t *hashes)
 {
 	for (size_t i = 0; i < count; i++) {
-		hashes[i] = join_hash(events[i].flow, events[i].key);
+		hashes[i] = hash_packet(join, events[i].flow, events[i].key);
 		__builtin_prefetch(join_slot(join, hashes[i]));
 	}
 }
@@ -351,7 +357,8 @@ int join_adopt(struct join *join, const struct journey *journey)
 		return -ENOBUFS;
 	if (bytes && !(many = malloc(bytes)))
 		return -ENOMEM;
-	adopted = join_find(join, &event, join_hash(event.flow, event.key), journey->number);
+	adopted =
+		join_find(join, &event, hash_packet(join, event.flow, event.key), journey->number);
 	*adopted = *journey;
 	if (bytes)
 		adopted->many = memcpy(many, seen, journey->count * sizeof(*seen));
@@ -359,6 +366,11 @@ int join_adopt(struct join *join, const struct journey *journey)
 	if (seen[journey->count - 1].time_ns > join->now_ns)
 		join->now_ns = seen[journey->count - 1].time_ns;
 	return 0;
+}
+
+void join_mask_flows(struct join *join, uint64_t mask)
+{
+	join->flow_mask = mask;
 }
 
 int join_flush(struct join *join)
@@ -405,6 +417,7 @@ int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *co
 	j->slots = calloc(j->slots_size, sizeof(*j->slots));
 	j->horizon_ns = horizon_ns < INT64_MAX ? horizon_ns : INT64_MAX;
 	j->memory = SIZE_MAX;
+	j->flow_mask = UINT64_MAX;
 	j->done = done;
 	j->context = context;
 	if (!j->ring || !j->slots) {

@@ -81,4 +81,8 @@ void join_close(struct join *join);          /* accepts NULL; hands nothing out 
 /* The same for all events of a packet; never 0. */
 uint32_t join_hash(uint64_t flow, uint64_t key);
 
+/* Which bits of the flow are part of a packet's ID: all, unless this says otherwise, before events come.
+ * The flow of a journey is that of its first event. */
+void join_mask_flows(struct join *join, uint64_t mask);
+
 #endif

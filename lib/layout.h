@@ -11,9 +11,10 @@
 
 #include <linux/types.h>
 
-#define VNT_LINE       128  /* bytes: x86 fetches pairs of 64, and some CPUs have lines of 128 */
-#define VNT_FLOW_SLOTS 4096 /* per CPU: flows whose 5-tuple was sent lately */
-#define VNT_SLOTS_MIN  2    /* of a ring: one line */
+#define VNT_LINE       128   /* bytes: x86 fetches pairs of 64, and some CPUs have lines of 128 */
+#define VNT_FLOW_SLOTS 4096  /* per CPU: flows whose 5-tuple was sent lately */
+#define VNT_NAT_SLOTS  16384 /* of all CPUs: flows whose translation was sent lately */
+#define VNT_SLOTS_MIN  2     /* of a ring: one line */
 
 /* A ring is one element of its map: index it by CPU. */
 

@@ -449,6 +449,9 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	err = take_readers(self, readers, count, log, log_context);
 	if (err)
 		goto out;
+	err = merge_check_ids(self->inputs, count, reason);
+	if (err)
+		goto out;
 	self->width_ns = WIDTH_FIRST;
 	self->taken = calloc(count, sizeof(*self->taken));
 	self->sorter = malloc(sizeof(*self->sorter));

@@ -24,7 +24,8 @@ struct merge;
 /*
  * Takes ownership of the readers, also on error. The first reader's first domain is the reference
  * clock. A recording that is in two of the readers is refused: -EEXIST, and `reason`
- * (MERGE_REASON_MAX bytes) says which. Reads as far into each input as its clock anchors need; all of
+ * (MERGE_REASON_MAX bytes) says which; so are recordings that name packets in different ways: -EINVAL.
+ * Reads as far into each input as its clock anchors need; all of
  * it, and rewinds, if clocks must be found from packets. `clocks`, if not NULL, are taken instead of
  * what would be found; it is not kept.
  */

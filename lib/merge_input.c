@@ -93,6 +93,14 @@ static void map_epoch(const struct merge_input *input, void *row)
 	epoch->probe = input->probes[epoch->probe];
 }
 
+static void map_translation(const struct merge_input *input, void *row)
+{
+	struct translation_row *translation = row;
+
+	translation->time_ns = correct(input, translation->time_ns);
+	translation->probe = input->probes[translation->probe];
+}
+
 static void map_cost(const struct merge_input *input, void *row)
 {
 	struct cost_row *cost = row;
@@ -110,6 +118,7 @@ static const struct {
 	[BATCH_EPOCHS] = {sizeof(struct epoch_row), map_epoch},
 	[BATCH_COSTS] = {sizeof(struct cost_row), map_cost},
 	[BATCH_TUNNELS] = {sizeof(struct tunnel_row), map_hashed},
+	[BATCH_TRANSLATIONS] = {sizeof(struct translation_row), map_translation},
 };
 
 size_t merge_row_size(enum batch_type type)

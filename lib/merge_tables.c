@@ -22,6 +22,28 @@ struct tables {
 	char *reason;
 };
 
+int merge_check_ids(const struct merge_input *inputs, size_t count, char *reason)
+{
+	uint16_t id = reader_info(inputs[0].reader)->domains[0].id;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct trace_info *info = reader_info(inputs[i].reader);
+
+		for (size_t k = 0; k < info->ndomains; k++) {
+			if (info->domains[k].id == id)
+				continue;
+			snprintf(
+				reason, MERGE_REASON_MAX,
+				"'%s' was recorded with --id %s, and '%s' was not: no packet would be in "
+				"both",
+				reader_name(inputs[id ? 0 : i].reader), "payload",
+				reader_name(inputs[id ? i : 0].reader));
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
 {
 	const uint8_t *byte = bytes;

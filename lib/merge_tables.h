@@ -6,6 +6,9 @@
 #include "clock_table.h"
 #include "merge_input.h"
 
+/* Are all packets named in the same way? 0, or -EINVAL with one line in `reason`. */
+int merge_check_ids(const struct merge_input *inputs, size_t count, char *reason);
+
 /*
  * Fills *info, and in each input the mappings and the timeline; by `clocks` where that has a row. Domains are one if name, boot ID and
  * time namespace offsets agree and the boot ID is known; probes of different recordings are always

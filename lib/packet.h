@@ -7,7 +7,8 @@
  * as in trajectory sampling, Duffield and Grossglauser 2001, and RFC 5475, 6.2): never TTL, TOS or
  * checksums, which hops and offloads rewrite.
  *
- *   flow  hash of protocol, addresses and ports (fragments but the first: no ports)
+ *   flow  hash of protocol, addresses and ports (ICMP echo: its identifier; fragments but the first: no
+ *         ports)
  *   key   TCP with payload: IP ID << 48 | (TSval & 0xffff) << 32 | sequence number;
  *                         stamped: stamp << 32 | sequence number
  *         TCP without:      digest of IP ID, sequence, acknowledgement, flags, window, options
@@ -18,6 +19,9 @@
  * One packet that is several elsewhere has the ID of the first of them: of a super-packet (GSO, GRO),
  * that of its first segment; of a datagram, that of its first fragment. So no length is part of the
  * ID but UDP's own, which fragments leave as it is.
+ *
+ * What address translation changes is in the flow, never in the key. A key that must name the packet
+ * on its own (VNT_ID_PAYLOAD) is that of TCP without payload for all TCP.
  *
  * A stamp (stamp.h) goes into the digest. Whether a datagram may have one is known from its length
  * fields alone, so all probes agree on that, but the stamp itself may lie where a probe cannot look: such
@@ -145,6 +149,7 @@ struct vnt_transport {
 	__u64 id;      /* what tells packets of one flow apart: IP ID, fragment offset */
 	__u32 segment; /* payload of each packet of a super-packet, or 0 */
 	__u32 later;   /* a fragment that does not begin with the transport header */
+	const volatile __u32 *named; /* enum vnt_id; read where it matters, to keep no register */
 };
 
 /* What goes into the hash before the bytes do: the ID and the length often count up together. */
@@ -204,7 +209,8 @@ static __always_inline void vnt_parse_tcp(const struct vnt_view *view, struct vn
 		packet->flags |= VNT_PACKET_STAMPED;
 	}
 	packet->payload = transport->end > data ? transport->end - data : 0;
-	if (packet->payload && !(control & 0x20000)) { /* not SYN */
+	if (packet->payload && !(control & 0x20000) && /* not SYN */
+	    *transport->named == VNT_ID_AUTO) {
 		packet->flags |= VNT_PACKET_TCP_DATA;
 		packet->key = (__u64)id << 32 | vnt_word(view, at + 1);
 		return;
@@ -261,12 +267,45 @@ static __always_inline int vnt_has_ports(__u32 proto)
 	       proto == VNT_PROTO_SCTP;
 }
 
+/* Of ICMP, by its first word: does the second one start with what stands for the ports? */
+static __always_inline int vnt_has_identifier(__u32 proto, __u32 word)
+{
+	const __u32 asked = 1u << 0 | 1u << 8 | 0x3fu << 13; /* echo, timestamp, and older ones */
+	__u32 type = word >> 24;
+
+	if (proto == VNT_PROTO_ICMP)
+		return type < 32 && asked >> type & 1;
+	return proto == VNT_PROTO_ICMPV6 && (type == 128 || type == 129);
+}
+
+/* All but TCP and UDP. */
+static __always_inline void vnt_parse_message(const struct vnt_view *view,
+					      struct vnt_packet *packet, __u32 at, __u32 rest,
+					      struct vnt_digest *digest)
+{
+	__u32 proto = packet->proto, word = vnt_word(view, at), next = vnt_word(view, at + 1);
+
+	if (vnt_has_identifier(proto, word)) {
+		packet->ports = next & 0xffff0000;
+		next &= 0xffff;
+	}
+	/* Word 0 of ICMP ends with its checksum; word 2 of SCTP is one, and word 2 of an inner IPv4
+	 * header is TTL and checksum. */
+	if (proto == VNT_PROTO_ICMP || proto == VNT_PROTO_ICMPV6)
+		word &= 0xffff0000;
+	else if (vnt_has_ports(proto))
+		word = 0;
+	digest->seed = vnt_mix(digest->seed, (__u64)word << 32 | next);
+	digest->first = at + 3;
+	digest->bytes = rest > 12 ? rest - 12 : 0;
+}
+
 static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 						struct vnt_packet *packet,
 						const struct vnt_transport *transport,
 						struct vnt_digest *digest)
 {
-	__u32 proto = packet->proto, at = transport->at, word;
+	__u32 proto = packet->proto, at = transport->at;
 	__u32 rest = transport->end > at * 4 ? transport->end - at * 4 : 0;
 
 	digest->first = at;
@@ -277,9 +316,8 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 			packet->flags |= VNT_PACKET_SHORT;
 		return;
 	}
-	word = vnt_word(view, at);
 	if (vnt_has_ports(proto))
-		packet->ports = word;
+		packet->ports = vnt_word(view, at);
 	if (proto == VNT_PROTO_UDP || proto == VNT_PROTO_UDPLITE) {
 		vnt_parse_udp(view, packet, transport, digest);
 		return;
@@ -288,13 +326,7 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 	if (proto == VNT_PROTO_TCP && rest >= 20 && vnt_reaches(view, at + 5)) {
 		vnt_parse_tcp(view, packet, transport, digest);
 	} else {
-		/* Word 0 of ICMP ends with its checksum; word 2 of SCTP is one, and word 2 of an
-		 * inner IPv4 header is TTL and checksum. */
-		if (proto == VNT_PROTO_ICMP || proto == VNT_PROTO_ICMPV6)
-			word &= 0xffff0000;
-		digest->seed = vnt_mix(digest->seed, (__u64)word << 32 | vnt_word(view, at + 1));
-		digest->first = at + 3;
-		digest->bytes = rest > 12 ? rest - 12 : 0;
+		vnt_parse_message(view, packet, at, rest, digest);
 	}
 }
 
@@ -383,6 +415,12 @@ static __always_inline void vnt_parse_other(const struct vnt_view *view, struct 
 	digest->bytes = 28;
 }
 
+static __always_inline __u64 vnt_seal_flow(__u64 addresses, __u32 ethertype, __u32 ports,
+					   __u32 proto)
+{
+	return vnt_mix(vnt_mix(ethertype, addresses), (__u64)ports << 32 | proto);
+}
+
 /* What lies behind the network header, and the key. */
 static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct vnt_packet *packet,
 					   struct vnt_transport *transport)
@@ -399,19 +437,19 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 		vnt_parse_other(view, packet, &digest);
 	if (!(packet->flags & VNT_PACKET_TCP_DATA))
 		packet->key = vnt_digest(view, packet, &digest);
-	packet->flow = vnt_mix(vnt_mix(view->ethertype, packet->flow),
-			       (__u64)packet->ports << 32 | packet->proto);
+	packet->flow = vnt_seal_flow(packet->flow, view->ethertype, packet->ports, packet->proto);
 }
 
 /*
- * Fills *packet from *view. Never fails: what cannot be parsed still gets a deterministic ID. `segment`
- * as in struct vnt_event.
+ * Fills *packet from *view, with the key of a packet that is named as *named says (enum vnt_id). Never
+ * fails: what cannot be parsed still gets a deterministic ID. `segment` as in struct vnt_event.
  */
-static __always_inline void vnt_packet_parse(const struct vnt_view *view, __u32 segment,
-					     struct vnt_packet *packet)
+static __always_inline void vnt_packet_parse_as(const struct vnt_view *view, __u32 segment,
+						struct vnt_packet *packet,
+						const volatile __u32 *named)
 {
 	int ipv4 = view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS);
-	struct vnt_transport transport = {.segment = segment};
+	struct vnt_transport transport = {.segment = segment, .named = named};
 
 	__builtin_memset(packet, 0, sizeof(*packet));
 	if (__builtin_expect(ipv4 && vnt_word(view, 0) >> 24 == 0x45, 1)) {
@@ -428,6 +466,14 @@ static __always_inline void vnt_packet_parse(const struct vnt_view *view, __u32 
 	else
 		transport.at = 0;
 	vnt_parse_rest(view, packet, &transport);
+}
+
+static __always_inline void vnt_packet_parse(const struct vnt_view *view, __u32 segment,
+					     struct vnt_packet *packet)
+{
+	static const __u32 named = VNT_ID_AUTO;
+
+	vnt_packet_parse_as(view, segment, packet, &named);
 }
 
 static __always_inline void vnt_copy_words(__u8 *to, const struct vnt_view *view, __u32 first,
@@ -458,6 +504,36 @@ static __always_inline void vnt_packet_flow(const struct vnt_view *view,
 			flow->daddr[i] = view->header[24 + i];
 		}
 	}
+}
+
+static __always_inline __u64 vnt_address_words(const __u8 *address, __u32 first)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	return (__u64)vnt_ntohl(words[first]) << 32 | vnt_ntohl(words[first + 1]);
+}
+
+/* packet->flow of packets with these addresses and ports, IPv4 or IPv6. */
+static __always_inline __u64 vnt_flow_hash(const struct vnt_flow *flow)
+{
+	__u32 ports = (__u32)flow->sport << 16 | flow->dport;
+	const __u64 values[] = {
+		vnt_address_words(flow->saddr, 0),
+		vnt_address_words(flow->saddr, 2),
+		vnt_address_words(flow->daddr, 0),
+		vnt_address_words(flow->daddr, 2),
+	};
+	__u64 hash = 0, sum = 0;
+
+	if (flow->ethertype == VNT_ETHERTYPE_IPV4)
+		return vnt_seal_flow((values[0] & ~0xffffffffull) | values[2] >> 32,
+				     flow->ethertype, ports, flow->proto);
+	VNT_UNROLL
+	for (int i = 0; i < 4; i++) {
+		hash = vnt_mix(hash, values[i]);
+		sum += values[i];
+	}
+	return vnt_seal_flow(vnt_seal(hash, sum), flow->ethertype, ports, flow->proto);
 }
 
 #endif

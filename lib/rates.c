@@ -20,6 +20,7 @@ struct rank {
 
 struct rates {
 	size_t nprobes;
+	uint64_t flow_mask;
 	bool sampling;
 	bool stale;             /* ranks are not those of the window */
 	struct change *changes; /* by time */
@@ -36,7 +37,7 @@ struct rates {
 	struct sighting *kept;
 };
 
-int rates_open(struct rates **rates, size_t nprobes)
+int rates_open(struct rates **rates, size_t nprobes, uint64_t flow_mask)
 {
 	struct rates *r = calloc(1, sizeof(*r));
 
@@ -44,6 +45,7 @@ int rates_open(struct rates **rates, size_t nprobes)
 	if (!r)
 		return -ENOMEM;
 	r->nprobes = nprobes;
+	r->flow_mask = flow_mask;
 	r->before = calloc(nprobes + 1, sizeof(*r->before));
 	r->least = calloc(nprobes + 1, sizeof(*r->least));
 	r->latest = calloc(nprobes + 1, sizeof(*r->latest));
@@ -251,7 +253,7 @@ static uint32_t rates_set(const struct rates *rates, uint32_t level)
 void rates_judge(struct rates *rates, const struct journey *journey, const struct sighting *seen,
 		 size_t n, struct judged *judged)
 {
-	uint32_t level = vnt_sample_level(journey->flow, journey->key, 1,
+	uint32_t level = vnt_sample_level(journey->flow & rates->flow_mask, journey->key, 1,
 					  seen[0].data ? VNT_PACKET_TCP_DATA : 0);
 
 	*judged = (struct judged){seen, n, rates_set(rates, level), journey->length};

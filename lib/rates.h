@@ -33,7 +33,8 @@ struct weight {
 
 struct rates;
 
-int rates_open(struct rates **rates, size_t nprobes); /* 0 or -ENOMEM */
+/* flow_mask: as trace_flow_mask() has it. 0 or -ENOMEM. */
+int rates_open(struct rates **rates, size_t nprobes, uint64_t flow_mask);
 int rates_add(struct rates *rates, const struct epoch_row *row);
 
 /* Has any probe left out anything up to now? If not, there is nothing to ask. */

@@ -9,6 +9,8 @@ void report_release(struct report *report)
 		free(report->paths[i].probes);
 		free(report->paths[i].hops);
 	}
+	for (size_t i = 0; i < report->nflows; i++)
+		free(report->flows[i].translated);
 	free(report->domains);
 	free(report->probes);
 	free(report->paths);

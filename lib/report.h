@@ -84,6 +84,8 @@ struct flow_report {
 	double throughput_bps;
 	double loss_ratio;
 	struct latency latency;
+	struct vnt_flow *translated; /* what hosts on the way made of it, the first one first */
+	size_t ntranslated;
 };
 
 struct cpu_report {

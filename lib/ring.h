@@ -50,6 +50,7 @@ enum vnt_slot_kind {
 	VNT_SLOT_FLOW,
 	VNT_SLOT_TUNNEL,
 	VNT_SLOT_NOTHING, /* was reserved for an event that is none; what it would be is counted */
+	VNT_SLOT_TRANSLATION,
 };
 
 #define VNT_SLOT_BYTES 56 /* of data in a slot that follows */
@@ -63,6 +64,7 @@ struct vnt_slot {
 			struct vnt_flow flow;
 		};
 		struct vnt_tunnel tunnel;
+		struct vnt_translation translation;
 		struct {
 			__u8 data[VNT_SLOT_BYTES - 4];
 			__u16 kind;   /* VNT_SLOT_* */

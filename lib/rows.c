@@ -15,11 +15,13 @@ static const struct row_type row_types[] = {
 	{BATCH_EPOCHS, BLOCK_EPOCH, WORDS(epoch_row), -1, WORD(epoch_row, probe)},
 	{BATCH_COSTS, BLOCK_COST, WORDS(cost_row), WORD(cost_row, domain), -1},
 	{BATCH_TUNNELS, BLOCK_TUNNELS, WORDS(tunnel_row), -1, -1},
+	{BATCH_TRANSLATIONS, BLOCK_TRANSLATIONS, WORDS(translation_row), -1,
+	 WORD(translation_row, probe)},
 };
 #define ROW_TYPES (sizeof(row_types) / sizeof(row_types[0]))
 
 _Static_assert(WORDS(flow_row) == 6 && WORDS(loss_row) == 8, "rows are on disk");
-_Static_assert(WORDS(tunnel_row) == 7, "rows are on disk");
+_Static_assert(WORDS(tunnel_row) == 7 && WORDS(translation_row) == 4, "rows are on disk");
 _Static_assert(WORDS(epoch_row) == 4 && WORDS(cost_row) == 7, "rows are on disk");
 _Static_assert(WORDS(anchor_row) == ROW_WORDS_MAX, "the longest row");
 

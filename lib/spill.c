@@ -40,6 +40,7 @@ struct run {
 struct spill {
 	struct join *join; /* NULL while spilling */
 	uint64_t horizon_ns;
+	uint64_t flow_mask;
 	size_t memory;
 	unsigned int level;
 	journey_fn done;
@@ -51,7 +52,7 @@ struct spill {
 	size_t needed;
 };
 
-/* Empty, with the horizon, limit, level and taker of another one. */
+/* Empty, with the horizon, mask, limit, level and taker of another one. */
 static int spill_make(struct spill **out, const struct spill *like)
 {
 	struct spill *spill = malloc(sizeof(*spill));
@@ -67,14 +68,18 @@ static int spill_make(struct spill **out, const struct spill *like)
 		return err;
 	}
 	spill_limit(spill, like->memory);
+	spill_mask_flows(spill, like->flow_mask);
 	*out = spill;
 	return 0;
 }
 
 int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done, void *context)
 {
-	const struct spill like = {
-		.horizon_ns = horizon_ns, .memory = SIZE_MAX, .done = done, .context = context};
+	const struct spill like = {.horizon_ns = horizon_ns,
+				   .flow_mask = UINT64_MAX,
+				   .memory = SIZE_MAX,
+				   .done = done,
+				   .context = context};
 
 	return spill_make(spill, &like);
 }
@@ -86,10 +91,16 @@ void spill_limit(struct spill *spill, size_t memory)
 		join_limit(spill->join, memory - BUFFERED);
 }
 
+void spill_mask_flows(struct spill *spill, uint64_t mask)
+{
+	spill->flow_mask = mask;
+	join_mask_flows(spill->join, mask);
+}
+
 /* Each level divides by other bits of the hash. */
 static struct part *spill_part(struct spill *spill, uint64_t flow, uint64_t key)
 {
-	uint64_t hash = map_hash(0, join_hash(flow, key));
+	uint64_t hash = map_hash(0, join_hash(flow & spill->flow_mask, key));
 
 	return &spill->parts[hash >> PART_LOG * spill->level & (PARTS - 1)];
 }
@@ -229,6 +240,7 @@ static int spill_join(struct spill *spill, struct part *part, struct run *run)
 {
 	const struct spill like = {
 		.horizon_ns = spill->horizon_ns,
+		.flow_mask = spill->flow_mask,
 		.memory = spill->memory,
 		.level = spill->level + 1,
 		.done = run_add,

@@ -23,6 +23,8 @@ int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done,
 #define SPILL_MEMORY_MIN (1u << 20)
 void spill_limit(struct spill *spill, size_t memory);
 
+void spill_mask_flows(struct spill *spill, uint64_t mask); /* as join_mask_flows() */
+
 /*
  * As join_push() and join_flush(): before the latter nothing is handed out any more, once memory was
  * too small. Also -errno of a temporary file; -ENOBUFS: the sightings of one packet alone do not fit, and

@@ -63,8 +63,6 @@ static int stats_event(struct stats *stats, const struct vnt_event *event)
 		return err;
 	if (event->outer)
 		err = tunnels_count(&stats->tunnels, event->probe, event->outer);
-	if (!err && event->segment)
-		err = segments_expect(stats->segments, event->flow, event->time_ns);
 	if (err)
 		return err;
 	stats->cpus[probe->cpu_row].events++;
@@ -75,6 +73,53 @@ static int stats_event(struct stats *stats, const struct vnt_event *event)
 	return 0;
 }
 
+/*
+ * The events with the flows as their senders made them, in `mapped`; or as they are. Which packets a
+ * probe left out depends on the flow that it saw: where any does, translated ones are not joined, as
+ * nothing could be said of those that are missing.
+ */
+static const struct vnt_event *stats_translate(const struct stats *stats,
+					       const struct vnt_event *events, size_t count,
+					       struct vnt_event *mapped)
+{
+	if (!stats->translations.count || (stats->samples && trace_flow_mask(stats->info)))
+		return events;
+	for (size_t i = 0; i < count; i++) {
+		mapped[i] = events[i];
+		mapped[i].flow = translations_origin(&stats->translations, stats->info,
+						     events[i].flow, events[i].time_ns,
+						     events[i].probe);
+	}
+	return mapped;
+}
+
+/* Super-packets: by their payload, that is by flow, they are joined with what they are cut into. */
+static int stats_expect(struct stats *stats, const struct vnt_event *events, size_t count)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && trace_flow_mask(stats->info) && !err; i++)
+		if (events[i].segment)
+			err = segments_expect(stats->segments, events[i].flow, events[i].time_ns);
+	return err;
+}
+
+static int stats_part(struct stats *stats, const struct vnt_event *events, size_t count)
+{
+	struct vnt_event mapped[EVENTS_PART];
+	uint16_t segments = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		err = stats_event(stats, &events[i]);
+		segments |= events[i].segment;
+	}
+	events = stats_translate(stats, events, count, mapped);
+	if (!err && segments)
+		err = stats_expect(stats, events, count);
+	return err ? err : spill_push(stats->join, events, count);
+}
+
 /* In parts that stay in the cache from counting to joining. */
 static int stats_events(struct stats *stats, const struct batch *batch)
 {
@@ -82,10 +127,7 @@ static int stats_events(struct stats *stats, const struct batch *batch)
 
 	for (size_t done = 0, n; done < batch->count && !err; done += n) {
 		n = batch->count - done < EVENTS_PART ? batch->count - done : EVENTS_PART;
-		for (size_t i = 0; i < n && !err; i++)
-			err = stats_event(stats, &batch->events[done + i]);
-		if (!err)
-			err = spill_push(stats->join, batch->events + done, n);
+		err = stats_part(stats, batch->events + done, n);
 	}
 	return err;
 }
@@ -217,6 +259,15 @@ static int stats_tunnels(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
+static int stats_translations(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = translations_add(&stats->translations, stats->info, &batch->translations[i]);
+	return err;
+}
+
 static void stats_sampled_out(struct stats *stats, const struct loss_row *row)
 {
 	struct domain_count *domain = &stats->domains[row->domain];
@@ -264,8 +315,10 @@ static int stats_epochs(struct stats *stats, const struct batch *batch)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < batch->count && !err; i++)
+	for (size_t i = 0; i < batch->count && !err; i++) {
+		stats->samples |= batch->epochs[i].active && batch->epochs[i].sampling;
 		err = changes_epoch(&stats->changes, spill_now(stats->join), &batch->epochs[i]);
+	}
 	return err;
 }
 
@@ -298,8 +351,13 @@ static int stats_costs(struct stats *stats, const struct batch *batch)
 }
 
 static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct batch *batch) = {
-	[BATCH_EVENTS] = stats_events, [BATCH_FLOWS] = stats_flows, [BATCH_LOSSES] = stats_losses,
-	[BATCH_EPOCHS] = stats_epochs, [BATCH_COSTS] = stats_costs, [BATCH_TUNNELS] = stats_tunnels,
+	[BATCH_EVENTS] = stats_events,
+	[BATCH_FLOWS] = stats_flows,
+	[BATCH_LOSSES] = stats_losses,
+	[BATCH_EPOCHS] = stats_epochs,
+	[BATCH_COSTS] = stats_costs,
+	[BATCH_TUNNELS] = stats_tunnels,
+	[BATCH_TRANSLATIONS] = stats_translations,
 };
 
 int stats_flush(struct stats *stats)
@@ -348,13 +406,15 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 			 info->domains[info->probes[i].domain].name, info->probes[i].name);
 	err = epochs_open(&s->epochs, info);
 	if (!err)
-		err = rates_open(&s->rates, info->nprobes);
+		err = rates_open(&s->rates, info->nprobes, trace_flow_mask(info));
 	if (!err)
 		err = forks_open(&s->flows.forks, info);
 	if (!err)
 		err = segments_open(&s->segments, horizon_ns, stats_journey, s);
 	if (!err)
 		err = spill_open(&s->join, horizon_ns, stats_joined, s);
+	if (!err)
+		spill_mask_flows(s->join, trace_flow_mask(info));
 out:
 	if (err)
 		stats_close(s);
@@ -374,6 +434,7 @@ void stats_close(struct stats *stats)
 	rates_close(stats->rates);
 	ledger_release(&stats->ledger);
 	tunnels_release(&stats->tunnels);
+	translations_release(&stats->translations);
 	flows_release(&stats->flows);
 	map_release(&stats->by_cpu);
 	map_release(&stats->by_recording);

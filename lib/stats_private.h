@@ -9,6 +9,7 @@
 #include "segments.h"
 #include "spill.h"
 #include "stats.h"
+#include "translations.h"
 #include "tunnels.h"
 
 #define FULL_NAME_MAX (sizeof(((struct domain *)0)->name) + sizeof(((struct probe *)0)->name))
@@ -51,12 +52,14 @@ struct stats {
 	struct map by_recording; /* hash of domain, recording and program -> costs */
 	struct ledger ledger;
 	struct tunnels tunnels;
+	struct translations translations;
 	struct spill *join;
 	struct changes changes;
 	struct segments *segments; /* what the join hands out, on its way to the counting */
 	struct epochs *epochs;
 	struct rates *rates;
-	bool sampling; /* rates_sampling() */
+	bool samples;  /* any probe, as far as the trace was read */
+	bool sampling; /* ... as far as journeys are counted: rates_sampling() */
 	struct flows flows;
 	uint64_t horizon_ns;
 	uint64_t longest_ns; /* journey so far */

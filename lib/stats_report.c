@@ -379,7 +379,7 @@ static int report_flows(const struct stats *stats, struct report *report)
 	loss_take(&loss, report);
 	loss_release(&loss);
 	qsort(report->flows, report->nflows, sizeof(*report->flows), compare_flows);
-	return 0;
+	return translations_report(&stats->translations, stats->info, &stats->flows, report);
 }
 
 static int report_tunnels(const struct stats *stats, struct report *report)

@@ -76,3 +76,8 @@ void trace_info_release(struct trace_info *info)
 	free(info->probes);
 	memset(info, 0, sizeof(*info));
 }
+
+uint64_t trace_flow_mask(const struct trace_info *info)
+{
+	return info->ndomains && info->domains[0].id == VNT_ID_PAYLOAD ? 0 : UINT64_MAX;
+}

@@ -40,6 +40,7 @@ struct domain {
 	int64_t timens_monotonic_ns; /* time namespace offsets of the recorder */
 	int64_t timens_boottime_ns;
 	struct clock_fit clock;
+	uint16_t id; /* enum vnt_id: what names its packets */
 };
 
 /* On disk: numbers never change. */
@@ -80,6 +81,9 @@ int trace_info_add_domain(struct trace_info *info,
 int trace_info_add_probe(struct trace_info *info, const struct probe *probe); /* index or -errno */
 void trace_info_release(struct trace_info *info);
 
+/* Of a flow hash, those bits that name a packet: all, or none where its key does so alone. */
+uint64_t trace_flow_mask(const struct trace_info *info);
+
 /* The 5-tuple behind a flow hash. */
 struct flow_row {
 	uint64_t hash;
@@ -90,6 +94,16 @@ struct flow_row {
 struct tunnel_row {
 	uint64_t hash;
 	struct vnt_tunnel tunnel;
+};
+
+/* As struct vnt_translation. It comes before any event that is younger than its time minus this. */
+#define TRANSLATION_LEAD_NS 5000000ull
+
+struct translation_row {
+	uint64_t time_ns;
+	uint64_t flow;
+	uint64_t before;
+	uint64_t probe;
 };
 
 const char *tunnel_kind_name(unsigned int kind); /* as in the reports; "other" if it has none */
@@ -187,6 +201,7 @@ enum batch_type {
 	BATCH_EPOCHS,
 	BATCH_COSTS,
 	BATCH_TUNNELS,
+	BATCH_TRANSLATIONS,
 	BATCH_TYPES
 };
 
@@ -204,6 +219,7 @@ struct batch {
 		const struct epoch_row *epochs;
 		const struct cost_row *costs;
 		const struct tunnel_row *tunnels;
+		const struct translation_row *translations;
 	};
 };
 

@@ -49,6 +49,7 @@ options_in() {
 	fails 2 "vnettrace: report: *'punchcard'*" "$VNETTRACE" report -f punchcard "$GOOD"
 	fails 2 "vnettrace: record: *'soon'*" "$VNETTRACE" record -i lo -d soon
 	fails 2 "vnettrace: record: *'-3'*" "$VNETTRACE" record -i lo -n -3
+	fails 2 "vnettrace: record: *'port'; there are auto and payload" "$VNETTRACE" record -i lo --id port
 	fails 2 "vnettrace: record: *'4X'*" "$VNETTRACE" record -i lo --buffer 4X
 	fails 2 "vnettrace: record: *'smoke:eth0'*" "$VNETTRACE" record -p smoke:eth0
 	fails 2 "vnettrace: record: *'sideways'*" "$VNETTRACE" record -p dev:eth0:sideways

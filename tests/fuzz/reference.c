@@ -246,6 +246,15 @@ static uint32_t say_stamp(struct reference *r, uint32_t at, uint32_t rest)
 	return length;
 }
 
+static bool has_identifier(unsigned int proto, unsigned int type)
+{
+	static const uint8_t types[] = {0, 8, 13, 14, 15, 16, 17, 18};
+
+	if (proto == 58)
+		return type == 128 || type == 129;
+	return proto == 1 && memchr(types, (int)type, sizeof(types));
+}
+
 static void say_transport(struct reference *r, unsigned int proto, uint64_t id, bool later,
 			  uint32_t at, uint32_t end)
 {
@@ -254,9 +263,14 @@ static void say_transport(struct reference *r, unsigned int proto, uint64_t id, 
 	uint32_t rest = end > at ? end - at : 0, reach = least(r->linear, VIEW);
 	bool bare = later || rest < 8 || at + 8 > reach, udp = proto == 17 || proto == 136;
 	const uint8_t *header = r->bytes + at;
+	bool asked = at + 8 <= reach && has_identifier(proto, header[0]);
 
-	say(r, ports && !bare ? header : none, 4);
-	if (!bare && proto == 17 && !r->fragment)
+	if (bare)
+		ports = asked = false;
+	if (asked)
+		say(r, header + 4, 2);
+	say(r, ports ? header : none, asked ? 2 : 4);
+	if (ports && proto == 17 && !r->fragment)
 		rest = say_stamp(r, at, rest);
 	say_number(r, id);
 	say_number(r, bare ? rest : udp ? get16(header + 4) : 0);
@@ -267,8 +281,9 @@ static void say_transport(struct reference *r, unsigned int proto, uint64_t id, 
 	} else if (udp) {
 		say_bytes(r, at + 8, rest - 8);
 	} else {
-		say(r, header, proto == 1 || proto == 58 ? 2 : 4);
-		say(r, header + 4, 4);
+		if (!ports)
+			say(r, header, proto == 1 || proto == 58 ? 2 : 4);
+		say(r, header + (asked ? 6 : 4), asked ? 2 : 4);
 		say_bytes(r, at + 12, rest > 12 ? rest - 12 : 0);
 	}
 }

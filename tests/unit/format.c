@@ -88,6 +88,7 @@ struct sample {
 	struct path_report paths[2];
 	struct loss_report loss;
 	struct flow_report flows[3];
+	struct vnt_flow translated[2];
 	struct cpu_report cpu;
 	struct tunnel_report tunnels[2];
 	struct ledger_report ledger[2];
@@ -135,6 +136,14 @@ static void make_sample(struct sample *s)
 		(struct vnt_flow){.sport = 5001, .dport = 80, .ethertype = 0x86dd, .proto = 6};
 	inet_pton(AF_INET6, "fd00::1", s->flows[0].flow.saddr);
 	inet_pton(AF_INET6, "fd00::2", s->flows[0].flow.daddr);
+	for (int i = 0; i < 2; i++) {
+		s->translated[i] = s->flows[0].flow;
+		inet_pton(AF_INET6, "fd00::9", s->translated[i].daddr);
+	}
+	inet_pton(AF_INET6, "fd00::8", s->translated[1].saddr);
+	s->translated[1].sport = 7;
+	s->flows[0].translated = s->translated;
+	s->flows[0].ntranslated = 2;
 	s->flows[1] = (struct flow_report){.known = true, .flow.ethertype = 0x88cc};
 	s->flows[2] = (struct flow_report){.hash = 0xabc};
 	s->tunnels[0] = (struct tunnel_report){
@@ -215,13 +224,15 @@ Test(format, json_is_the_schema)
 								  "\"flows\":[{\"proto\":\"tcp\",\"src\":\"fd00::1\",\"sport\":5001,\"dst\":\"fd00::2\","
 								  "\"dport\":80,\"packets\":10,\"bytes\":1500,\"throughput_bps\":0.5,\"loss_ratio\":0.1,"
 								  "\"latency\":" LATENCY(
-									  "0") "},"
+									  "0") ",\"translated\":["
+									       "{\"src\":\"fd00::1\",\"sport\":5001,\"dst\":\"fd00::9\",\"dport\":80},"
+									       "{\"src\":\"fd00::8\",\"sport\":7,\"dst\":\"fd00::9\",\"dport\":80}]},"
 									       "{\"proto\":\"0x88cc\",\"src\":\"\",\"sport\":0,\"dst\":\"\",\"dport\":0,\"packets\":0,"
 									       "\"bytes\":0,\"throughput_bps\":0,\"loss_ratio\":0,\"latency\":" NO_LATENCY
-									       "},"
+									       ",\"translated\":[]},"
 									       "{\"proto\":\"unknown\",\"src\":\"\",\"sport\":0,\"dst\":\"\",\"dport\":0,\"packets\":0,"
 									       "\"bytes\":0,\"throughput_bps\":0,\"loss_ratio\":0,\"latency\":" NO_LATENCY
-									       "}],"
+									       ",\"translated\":[]}],"
 									       "\"cpus\":[{\"domain\":\"h2\",\"probe\":\"h2/dev:e:rx\",\"cpu\":3,\"events\":10}],"
 									       "\"tunnels\":[{\"domain\":\"h2\",\"probe\":\"h2/dev:e:rx\",\"kind\":\"vxlan\",\"id\":42,"
 									       "\"src\":\"10.0.0.1\",\"dst\":\"10.0.0.2\",\"packets\":9},"
@@ -295,6 +306,8 @@ Test(format, text)
 		"ss       p50       p99  jitter\n"
 		"  tcp      [fd00::1]:5001    ->  [fd00::2]:80       10  1.500 kB  0.500 bit/s  10.00"
 		" %  2.400 us  12.00 us   77 ns\n"
+		"    as     [fd00::1]:5001    ->  [fd00::9]:80\n"
+		"    as     [fd00::8]:7       ->  [fd00::9]:80\n"
 		"  0x88cc                                             0       0 B      0 bit/s   0.00"
 		" %         -         -       -\n"
 		"  unknown  0000000000000abc                          0       0 B      0 bit/s   0.00"

@@ -62,6 +62,7 @@ static void write_batch(struct writer *writer, size_t input, const struct item *
 		struct epoch_row epochs[ITEMS_MAX];
 		struct cost_row costs[ITEMS_MAX];
 		struct tunnel_row tunnels[ITEMS_MAX];
+		struct translation_row translations[ITEMS_MAX];
 	} rows;
 	const struct batch batch = {.type = items[0].type, .count = count, .rows = &rows};
 
@@ -94,6 +95,9 @@ static void write_batch(struct writer *writer, size_t input, const struct item *
 				(struct epoch_row){.time_ns = item->time_ns, .probe = item->probe};
 		else if (item->type == BATCH_TUNNELS)
 			rows.tunnels[i].hash = number;
+		else if (item->type == BATCH_TRANSLATIONS)
+			rows.translations[i] = (struct translation_row){
+				.time_ns = item->time_ns, .before = number, .probe = item->probe};
 		else
 			rows.costs[i] = (struct cost_row){.events = number, .domain = item->domain};
 	}
@@ -310,6 +314,8 @@ static void check_row(struct checker *checker, const struct batch *batch, size_t
 		number = batch->anchors[i].tai_ns;
 	else if (batch->type == BATCH_LOSSES)
 		number = batch->losses[i].count;
+	else if (batch->type == BATCH_TRANSLATIONS)
+		number = batch->translations[i].before;
 	else
 		number = batch->costs[i].events;
 	input = (number >> 32) - 1;
@@ -325,6 +331,10 @@ static void check_row(struct checker *checker, const struct batch *batch, size_t
 			     item->time_ns - 5 + sources[input].shift_ns);
 		cr_assert_eq(batch->losses[i].last_ns, item->time_ns + sources[input].shift_ns);
 		cr_assert_eq(batch->losses[i].cpu, 3);
+	} else if (batch->type == BATCH_TRANSLATIONS) {
+		check_probe(checker, input, item, batch->translations[i].probe);
+		cr_assert_eq(batch->translations[i].time_ns,
+			     item->time_ns + sources[input].shift_ns);
 	} else if (batch->type == BATCH_COSTS) {
 		check_domain(checker, input, item, batch->costs[i].domain);
 	}

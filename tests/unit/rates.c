@@ -11,7 +11,7 @@ static struct rates *rates;
 
 static void begin(void)
 {
-	cr_assert_eq(rates_open(&rates, NPROBES), 0);
+	cr_assert_eq(rates_open(&rates, NPROBES, UINT64_MAX), 0);
 }
 
 static void end(void)
