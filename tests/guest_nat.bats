@@ -30,7 +30,7 @@ teardown_file() {
 one_path() {
 	[[ -s $NET_DIR/$1/$2.vnt ]] || cat "$NET_DIR/$1.out"
 	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/$1/$2.vnt"
-	json '.packets == {observed: 100, complete: 100, partial: 0, ambiguous: 0}'
+	json '.packets == {observed: 100, complete: 100, partial: 0, ambiguous: 0, copies: 0}'
 	json '.paths | length == 1 and (.[0].probes | length == 4)'
 	json '[.flows[] | .src, .packets] | sort == [50, 50, "10.0.1.1", "fd01::1"]'
 }

@@ -77,7 +77,7 @@ means_add_up() {
 	[[ $(keys .loss) == "from lost lost_bytes ratio ratio_max ratio_min reasons received \
 received_bytes sent sent_bytes to" ]]
 	[[ $(keys .flows) == \
-		"bytes dport dst latency loss_ratio packets proto sport src throughput_bps" ]]
+		"bytes dport dst latency loss_ratio packets proto sport src throughput_bps translated" ]]
 	[[ $(keys .cpus) == "cpu domain events probe" ]]
 	[[ $(keys .overhead) == "events programs run_ns_per_event tracer_cpu_seconds" ]]
 	latency="bound_ns count jitter_ns max_ns mean_ns min_ns p50_ns p90_ns p999_ns p99_ns"
