@@ -255,9 +255,11 @@ static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vn
 /* `option` is what lies at packet->stamp_at: if it is a stamp, the key becomes the stamped packet's. */
 static __always_inline void vnt_packet_stamp(struct vnt_packet *packet, const __u32 option[2])
 {
+	const __u32 id = vnt_ntohl(option[1]);
+
 	if (vnt_ntohl(option[0]) != VNT_STAMP_UDP)
 		return;
-	packet->key = vnt_mix(packet->key, vnt_ntohl(option[1]));
+	packet->key = vnt_seal(vnt_mix(packet->key, id), id);
 	packet->flags |= VNT_PACKET_STAMPED;
 }
 
