@@ -50,7 +50,7 @@ step_unit-sanitize() {
 }
 
 step_bats() {
-	BUILD=$release VNETTRACE=$release/vnettrace timeout 400 bats --tap --filter-tags '!guest' tests
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 600 bats --tap --filter-tags '!guest' tests
 }
 
 # The same command line under ASan and UBSan; timing and packet counts are Release's job.
@@ -75,7 +75,7 @@ step_fuzz() {
 		mkdir "$logs/corpus" &&
 		"$release-fuzz/tests/fuzz-corpus" "$logs/corpus" tests/data/*.pcap &&
 		"$release-fuzz/tests/fuzz-packet" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=700 \
-			-print_final_stats=1 "$logs/corpus"
+			-artifact_prefix="$logs/" -print_final_stats=1 "$logs/corpus"
 }
 
 step_format() {
