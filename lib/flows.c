@@ -81,7 +81,6 @@ static void flows_settle(struct flows *flows, struct variant *added)
 		if (paths_contains(paths, added->path, other->path)) {
 			other->full = false;
 			tracks_release(&other->tracks);
-			reorder_release(&other->reorder);
 		}
 	}
 }
@@ -221,20 +220,13 @@ static int variant_watch_all(struct variant *variant, const struct judged *judge
 	return err;
 }
 
-static int variant_time(struct variant *variant, const struct sighting *seen, size_t n)
-{
-	int err = tracks_add(&variant->tracks, seen);
-
-	return err ? err : reorder_add(&variant->reorder, seen[0].time_ns, seen[n - 1].time_ns);
-}
-
 static int variant_journey(struct variant *variant, const struct judged *judged,
 			   const struct epochs *epochs, uint32_t until, bool copy)
 {
 	int err = 0;
 
 	if (variant->full && judged->n > 1)
-		err = variant_time(variant, judged->seen, judged->n);
+		err = tracks_add(&variant->tracks, judged->seen);
 	if (!err)
 		err = variant_watch_all(variant, judged, epochs, until, copy);
 	if (err)
@@ -402,7 +394,6 @@ void flows_release(struct flows *flows)
 {
 	for (size_t i = 0; i < flows->nvariants; i++) {
 		tracks_release(&flows->variants[i].tracks);
-		reorder_release(&flows->variants[i].reorder);
 		free(flows->variants[i].watches);
 	}
 	free(flows->flows);

@@ -16,7 +16,6 @@
 #include "map.h"
 #include "paths.h"
 #include "rates.h"
-#include "reorder.h"
 
 #define NO_VARIANT MAP_NONE
 
@@ -39,10 +38,9 @@ struct variant {
 	bool full;
 	uint64_t count;
 	uint64_t bytes;
-	struct watch watch;     /* of the packet before */
-	struct tracks tracks;   /* empty unless full and of two probes or more */
-	struct reorder reorder; /* too */
-	struct watch *watches;  /* those of other packets */
+	struct watch watch;    /* of the packet before */
+	struct tracks tracks;  /* empty unless full and of two probes or more */
+	struct watch *watches; /* those of other packets */
 	size_t nwatches;
 	size_t watches_room;
 };

@@ -70,13 +70,15 @@ static bool join_may_grow(struct join *join, size_t ring, size_t slots, size_t m
 	return join->needed <= join->memory;
 }
 
-/* Large tables are used all over: with large pages that is a third faster. */
+/* Large tables are used all over: with large pages that is a third faster. Advised is the whole of a
+ * mapping: in two parts the kernel would not move it, and realloc() would copy. */
 static void prefer_large_pages(void *bytes, size_t size)
 {
-	uintptr_t page = sysconf(_SC_PAGESIZE), first = ((uintptr_t)bytes + page - 1) & -page;
+	uintptr_t page = sysconf(_SC_PAGESIZE), first = (uintptr_t)bytes & -page;
 
 	if (size >= LARGE_MIN)
-		madvise((void *)first, ((uintptr_t)bytes + size - first) & -page, MADV_HUGEPAGE);
+		madvise((void *)first, ((uintptr_t)bytes + size - first + page - 1) & -page,
+			MADV_HUGEPAGE);
 }
 
 static struct slot *join_slots(size_t count)

@@ -55,7 +55,8 @@ void track_release(struct track *track)
 static int tracks_grow(struct tracks *tracks)
 {
 	size_t room = tracks->nrows ? 2 * (size_t)tracks->nrows : 1;
-	int64_t *rows = reallocarray(tracks->rows, room, tracks->nhops * sizeof(*rows));
+	size_t size = (tracks->nhops + (size_t)1) * sizeof(*tracks->rows);
+	uint64_t *rows = reallocarray(tracks->rows, room, size);
 
 	if (!rows)
 		return -ENOMEM;
@@ -63,9 +64,14 @@ static int tracks_grow(struct tracks *tracks)
 	return 0;
 }
 
+static uint64_t *tracks_row(const struct tracks *tracks, uint32_t number)
+{
+	return tracks->rows + number * (tracks->nhops + (size_t)1);
+}
+
 int tracks_add(struct tracks *tracks, const struct sighting *seen)
 {
-	int64_t *row;
+	uint64_t *row;
 	int err;
 
 	if (tracks->nrows == ROWS_MAX) {
@@ -79,11 +85,23 @@ int tracks_add(struct tracks *tracks, const struct sighting *seen)
 		if (err)
 			return err;
 	}
-	row = tracks->rows + (size_t)tracks->nrows * tracks->nhops;
-	for (uint32_t i = 0; i < tracks->nhops; i++)
-		row[i] = seen[i + 1].time_ns - seen[i].time_ns;
-	tracks->nrows++;
+	row = tracks_row(tracks, tracks->nrows++);
+	for (uint32_t i = 0; i <= tracks->nhops; i++)
+		row[i] = seen[i].time_ns;
 	return 0;
+}
+
+static int tracks_settle_track(struct tracks *tracks, struct track *track, uint32_t from,
+			       uint32_t to)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < tracks->nrows && !err; i++) {
+		const uint64_t *row = tracks_row(tracks, i);
+
+		err = track_add(track, row[to] - row[from]);
+	}
+	return err;
 }
 
 int tracks_settle(struct tracks *tracks)
@@ -95,17 +113,14 @@ int tracks_settle(struct tracks *tracks)
 		tracks->tracks = calloc(nhops + 1, sizeof(*tracks->tracks));
 	if (!tracks->tracks)
 		return -ENOMEM;
-	for (uint32_t hop = 0; hop < nhops; hop++) {
-		for (uint32_t i = 0; i < tracks->nrows && !err; i++)
-			err = track_add(&tracks->tracks[hop],
-					tracks->rows[i * (size_t)nhops + hop]);
-	}
+	for (uint32_t hop = 0; hop < nhops && !err; hop++)
+		err = tracks_settle_track(tracks, &tracks->tracks[hop], hop, hop + 1);
+	if (!err)
+		err = tracks_settle_track(tracks, &tracks->tracks[nhops], 0, nhops);
 	for (uint32_t i = 0; i < tracks->nrows && !err; i++) {
-		int64_t total = 0;
+		const uint64_t *row = tracks_row(tracks, i);
 
-		for (uint32_t hop = 0; hop < nhops; hop++)
-			total += tracks->rows[i * (size_t)nhops + hop];
-		err = track_add(&tracks->tracks[nhops], total);
+		err = reorder_add(&tracks->reorder, row[0], row[nhops]);
 	}
 	tracks->nrows = 0;
 	return err;
@@ -119,6 +134,7 @@ int tracks_merge(struct tracks *sum, struct tracks *tracks)
 		err = tracks_settle(sum);
 	for (uint32_t i = 0; i <= sum->nhops && !err; i++)
 		err = track_merge(&sum->tracks[i], &tracks->tracks[i]);
+	sum->reorder.reordered += tracks->reorder.reordered;
 	return err;
 }
 
@@ -128,6 +144,7 @@ void tracks_release(struct tracks *tracks)
 		track_release(&tracks->tracks[i]);
 	free(tracks->tracks);
 	free(tracks->rows);
+	reorder_release(&tracks->reorder);
 	*tracks = (struct tracks){.nhops = tracks->nhops};
 }
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * latency.h - durations of the hops of a path, of consecutive packets.
+ * latency.h - durations of the hops of a path, of consecutive packets, and their order.
  *
- * The durations of some packets are kept as they are and go to the histograms together: a packet
- * then touches one cache line, not one or more of each hop, and a small flow needs no histograms.
+ * The times of some packets are kept as they are and go to the histograms together: a packet then
+ * touches a cache line or two, not some of each hop, and a small flow needs no histograms.
  */
 #ifndef VNT_LATENCY_H
 #define VNT_LATENCY_H
 
 #include "hist.h"
 #include "join.h"
+#include "reorder.h"
 #include "report.h"
 
 /* All zero has seen nothing. Tracks of several flows add up with track_merge(). */
@@ -30,14 +31,15 @@ void track_release(struct track *track);
 /* Of one path; all zero, but for nhops, has seen nothing. */
 struct tracks {
 	uint32_t nhops;
-	uint32_t nrows;       /* packets whose durations are still in `rows` */
-	int64_t *rows;        /* nhops of each packet */
+	uint32_t nrows;       /* packets whose times are still in `rows` */
+	uint64_t *rows;       /* nhops + 1 of each packet */
 	struct track *tracks; /* each hop, then end to end; NULL before the first tracks_settle() */
+	struct reorder reorder;
 };
 
 int tracks_add(struct tracks *tracks, const struct sighting *seen); /* nhops + 1 of them */
-int tracks_settle(struct tracks *tracks);                           /* all durations to `tracks` */
-int tracks_merge(struct tracks *sum, struct tracks *tracks);        /* settles both */
+int tracks_settle(struct tracks *tracks);                    /* all that is in `rows` to the rest */
+int tracks_merge(struct tracks *sum, struct tracks *tracks); /* settles both */
 void tracks_release(struct tracks *tracks);
 
 /* Hard bound on the error of a duration between two probes: none within a domain. */

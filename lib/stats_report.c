@@ -8,7 +8,6 @@
 struct path_sum {
 	uint32_t path;
 	uint64_t packets;
-	uint64_t reordered;
 	struct tracks tracks;
 };
 
@@ -190,7 +189,6 @@ static int sums_add(struct path_sums *sums, struct variant *variant)
 	if (!sum)
 		return -ENOMEM;
 	sum->packets += variant->count;
-	sum->reordered += variant->reorder.reordered;
 	return sum->tracks.nhops ? tracks_merge(&sum->tracks, &variant->tracks) : 0;
 }
 
@@ -232,7 +230,7 @@ static int report_path(const struct stats *stats, const struct path_sum *sum,
 {
 	path->nprobes = stats->flows.paths.paths[sum->path].length;
 	path->packets = sum->packets;
-	path->reordered = sum->reordered;
+	path->reordered = sum->tracks.reorder.reordered;
 	path->probes = calloc(path->nprobes, sizeof(*path->probes));
 	path->hops = calloc(path->nprobes, sizeof(*path->hops));
 	if (!path->probes || !path->hops)
