@@ -10,6 +10,11 @@ PACKAGES_TEST=(bats bsdextrautils clang-format clang-tidy iperf3 jq libclang-rt-
 	tcpdump util-linux)
 PACKAGES_GUEST=(busybox-static cpio debian-archive-keyring kmod qemu-system-x86 xz-utils)
 PACKAGES_BENCH=(bpftrace iperf3 jq linux-perf tcpdump util-linux)
+PACKAGES_COMPARE=(iproute2 jq procps util-linux)
+PACKAGES_MERGECAP=(wireshark-common)
+PACKAGES_CLICKHOUSE=(clickhouse-client clickhouse-server)
+declare -A NPM_DUCKDB=([x86_64]=@duckdb/node-bindings-linux-x64@1.5.6-r.1
+	[aarch64]=@duckdb/node-bindings-linux-arm64@1.5.5-r.5)
 
 # Packages may want to start their services. Tests start what they need by themselves.
 packages_without_services() (
