@@ -113,10 +113,9 @@ duckdb() {
 }
 
 DuckDB_prepare() {
-	local host package=${NPM_DUCKDB[$(uname -m)]:-}
+	local host
 
-	[[ -n $package ]] || { echo "not for $(uname -m)" && return 1; }
-	(cd "$NET_DIR" && npm pack --silent "$package" && tar -xzf ./*.tgz) || return
+	(cd "$NET_DIR" && npm pack --silent "$NPM_DUCKDB" && tar -xzf ./*.tgz) || return
 	[[ -e $NET_DIR/host0.csv ]] || export_to csv || return
 	for host in 0 1; do
 		duckdb "CREATE TABLE host$host (time BIGINT, flow UBIGINT, key UBIGINT, probe USMALLINT)" \
@@ -132,14 +131,14 @@ clickhouse() {
 	in_ns "$NET_H1" timeout 120 taskset -c "$cpu" clickhouse-client "$@"
 }
 
-# In a network of its own, with nothing but loopback.
+# In a network of its own, with nothing but loopback, and all its files in a folder of ours.
 clickhouse_start() {
-	local dir=$NET_DIR/clickhouse tries
+	local etc=/etc/clickhouse-server dir=$NET_DIR/clickhouse tries
 
-	mkdir "$dir" && network_namespace "$NET_H1" || return
+	mkdir "$dir" && cp "$etc/users.xml" "$dir" && network_namespace "$NET_H1" || return
+	sed "s|/var/l[a-z]*/clickhouse[-a-z]*/|$dir/|" "$etc/config.xml" >"$dir/config.xml"
 	ip netns exec "$NET_H1" taskset -c "$cpu" clickhouse-server \
-		--config-file=/etc/clickhouse-server/config.xml -- --path="$dir/" --tmp_path="$dir/tmp/" \
-		--logger.log="$dir/log" --logger.errorlog="$dir/errors" </dev/null >"$dir/out" 2>&1 &
+		--config-file="$dir/config.xml" </dev/null >"$dir/out" 2>&1 &
 	network_undo network_stop_pid $!
 	for ((tries = 0; tries < 100; tries++)); do
 		clickhouse --query 'SELECT 1' >"$dir/ready" 2>&1 && return
@@ -203,7 +202,7 @@ print_row() {
 	ours=$(awk -v e="$events" '{ print e / $2 }' "$NET_DIR/$tool.us" | median)
 	ratio=$(awk '{ print $1 / $2 }' "$NET_DIR/$tool.us" | median)
 	printf '%-11s %-36s %10.2f   %-17s %10.2f %8.1f   %s\n' "$tool" "$what" "$theirs" \
-		"vnettrace $command" "$ours" "$ratio" "$same" >>"$NET_DIR/table"
+		"vnettrace $command" "$ours" "$ratio" "$same"
 	[[ $same == yes ]]
 }
 
@@ -221,11 +220,12 @@ for row in "${tools[@]}"; do
 		sed 's/^/  /' "$NET_DIR/$tool.out" >&2
 		continue
 	fi
-	pairs "$tool" "$command" </dev/null && print_row "$tool" "$command" "$what" || status=1
+	pairs "$tool" "$command" </dev/null && print_row "$tool" "$command" "$what" >>"$NET_DIR/table" ||
+		status=1
 done
 printf '%-11s %-36s %10s   %-17s %10s %8s   %s\n' tool 'what it does' 'M events/s' 'against' \
 	'M events/s' ratio 'same answer'
-cat "$NET_DIR/table"
+[[ ! -e $NET_DIR/table ]] || cat "$NET_DIR/table"
 if [[ -e $NET_DIR/report.json ]]; then
 	read -r -a answer < <(answer_of_report "$NET_DIR/report.json")
 	echo "$((answer[0] + answer[2])) packets joined, mean ${answer[1]} and ${answer[3]} ns each way;" \

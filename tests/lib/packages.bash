@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
 #
-# packages.bash - Debian packages that building and testing need.
+# packages.bash - Debian packages that building and testing need, and one of npm.
 
 PACKAGES_BUILD=(gcc libc6-dev clang llvm bpftool cmake ninja-build pkgconf
 	libbpf-dev libelf-dev liblz4-dev libpcap-dev zlib1g-dev)
@@ -13,8 +13,7 @@ PACKAGES_BENCH=(bpftrace iperf3 jq linux-perf tcpdump util-linux)
 PACKAGES_COMPARE=(iproute2 jq procps util-linux)
 PACKAGES_MERGECAP=(wireshark-common)
 PACKAGES_CLICKHOUSE=(clickhouse-client clickhouse-server)
-declare -A NPM_DUCKDB=([x86_64]=@duckdb/node-bindings-linux-x64@1.5.6-r.1
-	[aarch64]=@duckdb/node-bindings-linux-arm64@1.5.5-r.5)
+NPM_DUCKDB=@duckdb/node-bindings-linux-x64@1.5.6-r.1
 
 # Packages may want to start their services. Tests start what they need by themselves.
 packages_without_services() (
