@@ -7,13 +7,13 @@
 #
 #   tests/bench/compare.sh [EVENTS]    default 4000000; about 300 bytes of disk each
 #
-# Environment: ROUNDS=3, BUILD, TMPDIR
+# Environment: ROUNDS=3, HORIZON=1 (seconds that a packet is under way at most), BUILD, TMPDIR
 #
 # mergecap makes one file in the order of time of two, uncompressed: so does `vnettrace merge`, which
-# decompresses and compresses. The databases join tables that were loaded before, not counted, and
-# answer one query: packets that both hosts saw, mean latency each way, packets that one saw only. So
-# does `vnettrace report`, from the recordings, beside all else that it says. Times are of processes,
-# start to end, in interleaved pairs; medians are quoted.
+# decompresses and compresses. The databases join tables, and answer one query: packets that both
+# hosts saw, mean latency each way, packets that one saw only. So does `vnettrace report`, from the
+# recordings, beside all else that it says. Loading the tables, once, has a column of its own. Times
+# are of processes, start to end, in interleaved pairs; medians are quoted.
 set -uo pipefail
 
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
@@ -21,13 +21,15 @@ BUILD=${BUILD:-$source_dir/build}
 ROUNDS=${ROUNDS:-3}
 TMPDIR=${TMPDIR:-/var/tmp}
 events=${1:-4000000}
-horizon_ns=1000000000
+HORIZON=${HORIZON:-1}
+horizon_ns=$(awk -v s="$HORIZON" 'BEGIN { printf "%.0f", s * 1e9 }')
 # shellcheck source=tests/lib/packages.bash
 . "$source_dir/tests/lib/packages.bash"
 # shellcheck source=tests/lib/network.bash
 . "$source_dir/tests/lib/network.bash"
 cpu=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
 
+columns='%-10s  %-34s %8s %12s   %-16s %12s %8s   %s\n'
 # tool|what of vnettrace does the same|what is done
 tools=(
 	"mergecap|merge|two files to one, by time"
@@ -90,7 +92,8 @@ vnettrace_merge() {
 }
 
 vnettrace_report() {
-	one_cpu "$BUILD/vnettrace" report -q -f json -o "$NET_DIR/report.json" "$NET_DIR"/host.{0,1}.vnt
+	one_cpu "$BUILD/vnettrace" report -q -f json --horizon "$HORIZON" -o "$NET_DIR/report.json" \
+		"$NET_DIR"/host.{0,1}.vnt
 }
 
 mergecap_prepare() {
@@ -118,9 +121,13 @@ DuckDB_prepare() {
 	(cd "$NET_DIR" && npm pack --silent "$NPM_DUCKDB" && tar -xzf ./*.tgz) || return
 	[[ -e $NET_DIR/host0.csv ]] || export_to csv || return
 	for host in 0 1; do
-		duckdb "CREATE TABLE host$host (time BIGINT, flow UBIGINT, key UBIGINT, probe USMALLINT)" \
-			"COPY host$host FROM '$NET_DIR/host$host.csv'" || return
+		duckdb "CREATE TABLE host$host
+			(time BIGINT, flow UBIGINT, key UBIGINT, probe USMALLINT)" || return
 	done
+}
+
+DuckDB_load() {
+	duckdb "COPY host$1 FROM '$NET_DIR/host$1.csv'" >/dev/null
 }
 
 DuckDB_run() {
@@ -156,14 +163,23 @@ ClickHouse_prepare() {
 	for host in 0 1; do
 		clickhouse --query "CREATE TABLE host$host
 			(time Int64, flow UInt64, key UInt64, probe UInt16)
-			ENGINE = MergeTree ORDER BY time PARTITION BY tuple()" &&
-			clickhouse --query "INSERT INTO host$host FORMAT CSV" <"$NET_DIR/host$host.csv" ||
-			return
+			ENGINE = MergeTree ORDER BY time PARTITION BY tuple()" || return
 	done
+}
+
+ClickHouse_load() {
+	clickhouse --query "INSERT INTO host$1 FORMAT CSV" <"$NET_DIR/host$1.csv"
 }
 
 ClickHouse_run() {
 	clickhouse --max_threads 1 --query "$(query 'ALL INNER')" >"$NET_DIR/ClickHouse.row"
+}
+
+# load TOOL: its tables, if it has any; microseconds in $NET_DIR/TOOL.load.
+load() {
+	declare -F "$1_load" >/dev/null || return 0
+	{ microseconds "$1_load" 0 && microseconds "$1_load" 1; } |
+		awk '{ us += $1 } END { print us; exit NR < 2 }' >"$NET_DIR/$1.load"
 }
 
 # same TOOL: the same answer as vnettrace?
@@ -195,15 +211,27 @@ median() {
 }
 
 print_row() {
-	local tool=$1 command=$2 what=$3 same=yes theirs ours ratio
+	local tool=$1 command=$2 what=$3 same=yes loading=- theirs ours ratio
 
 	same "$tool" >&2 || same=NO
-	theirs=$(awk -v e="$events" '{ print e / $1 }' "$NET_DIR/$tool.us" | median)
-	ours=$(awk -v e="$events" '{ print e / $2 }' "$NET_DIR/$tool.us" | median)
-	ratio=$(awk '{ print $1 / $2 }' "$NET_DIR/$tool.us" | median)
-	printf '%-11s %-36s %10.2f   %-17s %10.2f %8.1f   %s\n' "$tool" "$what" "$theirs" \
-		"vnettrace $command" "$ours" "$ratio" "$same"
+	[[ -e $NET_DIR/$tool.load ]] &&
+		loading=$(awk -v e="$events" '{ printf "%.2f", e / $1 }' "$NET_DIR/$tool.load")
+	theirs=$(awk -v e="$events" '{ printf "%.2f\n", e / $1 }' "$NET_DIR/$tool.us" | median)
+	ours=$(awk -v e="$events" '{ printf "%.2f\n", e / $2 }' "$NET_DIR/$tool.us" | median)
+	ratio=$(awk '{ printf "%.2f\n", $1 / $2 }' "$NET_DIR/$tool.us" | median)
+	printf "$columns" "$tool" "$what" "$loading" "$theirs" "vnettrace $command" "$ours" "$ratio" \
+		"$same"
 	[[ $same == yes ]]
+}
+
+# compare TOOL COMMAND WHAT: a row of the table, if the tool is there.
+compare() {
+	if ! "$1_prepare" </dev/null >"$NET_DIR/$1.out" 2>&1; then
+		echo "compare.sh: no $1:" >&2
+		sed 's/^/  /' "$NET_DIR/$1.out" >&2
+		return 0
+	fi
+	load "$1" && pairs "$1" "$2" && print_row "$@" >>"$NET_DIR/table"
 }
 
 packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_COMPARE[@]}" || exit
@@ -215,16 +243,9 @@ network_open && "$BUILD/tests/bench-generate" "$NET_DIR/host" 2 "$events" 2 || e
 status=0
 for row in "${tools[@]}"; do
 	IFS='|' read -r tool command what <<<"$row"
-	if ! "${tool}_prepare" </dev/null >"$NET_DIR/$tool.out" 2>&1; then
-		echo "compare.sh: no $tool:" >&2
-		sed 's/^/  /' "$NET_DIR/$tool.out" >&2
-		continue
-	fi
-	pairs "$tool" "$command" </dev/null && print_row "$tool" "$command" "$what" >>"$NET_DIR/table" ||
-		status=1
+	compare "$tool" "$command" "$what" </dev/null || status=1
 done
-printf '%-11s %-36s %10s   %-17s %10s %8s   %s\n' tool 'what it does' 'M events/s' 'against' \
-	'M events/s' ratio 'same answer'
+printf "$columns" tool 'what it does' loading 'M events/s' against 'M events/s' ratio 'same answer'
 [[ ! -e $NET_DIR/table ]] || cat "$NET_DIR/table"
 if [[ -e $NET_DIR/report.json ]]; then
 	read -r -a answer < <(answer_of_report "$NET_DIR/report.json")
