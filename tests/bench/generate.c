@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Writes trace files of any size in little memory: FILES domains of one host, PREFIX.0.vnt and so on,
- * with EVENTS events in all. Every packet is seen six times, in the files in turns, with one packet in
- * a hundred lost on the way; a few flows carry most packets.
+ * with EVENTS events in all. Every packet is seen by PROBES probes, in the files in turns, with one
+ * packet in a hundred lost on the way; a few flows carry most packets.
  *
- *   bench-generate PREFIX FILES EVENTS
+ *   bench-generate PREFIX FILES EVENTS [PROBES]    default 6, at least 2
  */
 #include <err.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "lib/order.h"
 #include "lib/writer.h"
 
-#define PROBES     6 /* that a packet passes */
+#define PROBES_MAX 1000
 #define FILES_MAX  1000
 #define SPACING_NS 500
 #define BATCH      32768
@@ -30,6 +30,7 @@ struct file {
 
 static struct file files[FILES_MAX];
 static size_t nfiles;
+static uint64_t nprobes = 6; /* that a packet passes */
 static uint64_t seed = 1;
 
 static uint64_t random_below(uint64_t limit)
@@ -58,7 +59,7 @@ static void put(struct file *file, const struct batch *batch)
 
 static void put_epochs(struct file *file, uint64_t time_ns, bool active)
 {
-	for (uint64_t i = 0; i < PROBES; i++) {
+	for (uint64_t i = 0; i < nprobes; i++) {
 		const struct epoch_row epoch = {.time_ns = time_ns, .probe = i, .active = active};
 
 		put(file, &(struct batch){.type = BATCH_EPOCHS, .count = 1, .epochs = &epoch});
@@ -78,10 +79,10 @@ static void open_file(struct file *file, const char *prefix, unsigned int number
 	if (file->fd < 0 || !file->events || order_open(&file->order, 1) ||
 	    trace_info_add_domain(&info, &domain) < 0)
 		err(1, "cannot make '%s'", path);
-	for (int i = 0; i < PROBES; i++) {
+	for (uint64_t i = 0; i < nprobes; i++) {
 		struct probe probe = {.recording = {number, number >> 8, 1}};
 
-		snprintf(probe.name, sizeof(probe.name), "dev:bench%d:rx", i);
+		snprintf(probe.name, sizeof(probe.name), "dev:bench%lu:rx", i);
 		if (trace_info_add_probe(&info, &probe) < 0)
 			errx(1, "no memory");
 	}
@@ -110,7 +111,7 @@ static void drain(struct file *file, uint64_t until_ns, bool all)
 static uint64_t send_packet(uint64_t number, uint64_t left)
 {
 	uint64_t flow = random_flow(), time_ns = 1000000 + number * SPACING_NS;
-	uint64_t seen = random_below(100) ? PROBES : 1 + random_below(PROBES - 1);
+	uint64_t seen = random_below(100) ? nprobes : 1 + random_below(nprobes - 1);
 	uint32_t length = 60 + random_below(1440);
 
 	seen = seen < left ? seen : left;
@@ -136,12 +137,16 @@ int main(int argc, char **argv)
 {
 	uint64_t left, number, time_ns = 0;
 
-	if (argc != 4)
-		errx(2, "usage: bench-generate PREFIX FILES EVENTS");
+	if (argc != 4 && argc != 5)
+		errx(2, "usage: bench-generate PREFIX FILES EVENTS [PROBES]");
 	nfiles = strtoul(argv[2], NULL, 10);
 	left = strtoull(argv[3], NULL, 10);
 	if (!nfiles || nfiles > FILES_MAX)
 		errx(2, "from 1 to %d files", FILES_MAX);
+	if (argc == 5)
+		nprobes = strtoull(argv[4], NULL, 10);
+	if (nprobes < 2 || nprobes > PROBES_MAX)
+		errx(2, "from 2 to %d probes", PROBES_MAX);
 	for (size_t i = 0; i < nfiles; i++)
 		open_file(&files[i], argv[1], i);
 	for (number = 0; left; number++) {

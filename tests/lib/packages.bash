@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
 #
-# packages.bash - Debian packages that building and testing need.
+# packages.bash - Debian packages that building and testing need, and one of npm.
 
 PACKAGES_BUILD=(gcc libc6-dev clang llvm bpftool cmake ninja-build pkgconf
 	libbpf-dev libelf-dev liblz4-dev libpcap-dev zlib1g-dev)
@@ -10,6 +10,10 @@ PACKAGES_TEST=(bats bsdextrautils clang-format clang-tidy iperf3 jq libclang-rt-
 	tcpdump util-linux)
 PACKAGES_GUEST=(busybox-static cpio debian-archive-keyring kmod qemu-system-x86 xz-utils)
 PACKAGES_BENCH=(bpftrace iperf3 jq linux-perf tcpdump util-linux)
+PACKAGES_COMPARE=(iproute2 jq procps util-linux)
+PACKAGES_MERGECAP=(wireshark-common)
+PACKAGES_CLICKHOUSE=(clickhouse-client clickhouse-server)
+NPM_DUCKDB=@duckdb/node-bindings-linux-x64@1.5.6-r.1
 
 # Packages may want to start their services. Tests start what they need by themselves.
 packages_without_services() (
