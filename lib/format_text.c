@@ -440,10 +440,11 @@ static int print_totals(const struct report *report, FILE *out)
 {
 	fprintf(out,
 		"\npackets   %" PRIu64 " observed: %" PRIu64 " complete, %" PRIu64
-		" partial, %" PRIu64 " ambiguous; %" PRIu64 " copies\n",
-		report->observed, report->complete, report->partial, report->ambiguous,
-		report->copies);
-	fprintf(out, "overhead  %" PRIu64 " events", report->overhead_events);
+		" partial, %" PRIu64 " ambiguous",
+		report->observed, report->complete, report->partial, report->ambiguous);
+	if (report->copies)
+		fprintf(out, "; %" PRIu64 " copies", report->copies);
+	fprintf(out, "\noverhead  %" PRIu64 " events", report->overhead_events);
 	if (report->run_ns_per_event > 0)
 		fprintf(out, ", %.1f ns each", report->run_ns_per_event);
 	fprintf(out, ", %.3f s of tracer CPU\n", report->tracer_cpu_seconds);

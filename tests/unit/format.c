@@ -267,7 +267,7 @@ Test(format, empty_report)
 			 "domains\n"
 			 "  domain  events  lost  clock  offset  drift  bound  scatter\n"
 			 "\n"
-			 "packets   0 observed: 0 complete, 0 partial, 0 ambiguous; 0 copies\n"
+			 "packets   0 observed: 0 complete, 0 partial, 0 ambiguous\n"
 			 "overhead  0 events, 0.000 s of tracer CPU\n");
 	free(text);
 }
