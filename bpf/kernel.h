@@ -105,4 +105,8 @@ struct skb_shared_info {
 /* Absent before Linux 6.2. */
 extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
 
+/* Absent before Linux 6.4, and not for tracepoints before 6.12. */
+extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags,
+			       struct bpf_dynptr *dynptr) __ksym __weak;
+
 #endif

@@ -334,13 +334,49 @@ static int size_maps(struct probes_bpf *skeleton, const struct tracer_options *o
 	return 0;
 }
 
-static bool kernel_has_function(const char *name)
+struct kernel {
+	bool casts;       /* has bpf_rdonly_cast() */
+	bool reads_pages; /* as what reads them in the programs (probes.bpf.c) */
+};
+
+/* It says that it has the function, not where one may call it: it accepts a program that does, or not. */
+static bool kernel_reads_pages(const struct btf *btf)
+{
+	const int function = btf__find_by_name_kind(btf, "bpf_dynptr_from_skb", BTF_KIND_FUNC);
+	const struct bpf_insn insns[] = {
+		{BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_1, 0, 0},
+		{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 0},
+		{BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_10, 0, 0},
+		{BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, -(int)sizeof(struct bpf_dynptr)},
+		{BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function},
+		{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+		{BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_RAW_TP,
+		    .attach_btf_id = btf__find_by_name_kind(btf, "btf_trace_netif_receive_skb",
+							    BTF_KIND_TYPEDEF));
+	int fd;
+
+	if (function < 0)
+		return false;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "vnt_reads_pages", "GPL", insns,
+			   sizeof(insns) / sizeof(insns[0]), &opts);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static struct kernel probe_kernel(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	bool has = btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+	struct kernel kernel = {0};
 
+	if (btf) {
+		kernel.casts = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+		kernel.reads_pages = kernel_reads_pages(btf);
+	}
 	btf__free(btf);
-	return has;
+	return kernel;
 }
 
 static bool is_needed(const struct tracer_options *options, int place)
@@ -362,9 +398,11 @@ static struct bpf_program *program_at(struct probes_bpf *skeleton, size_t offset
 static int choose_programs(struct probes_bpf *skeleton, struct bpf_program **programs,
 			   const struct tracer_options *options, char *reason)
 {
-	bool direct = !options->portable && kernel_has_function("bpf_rdonly_cast");
+	const struct kernel kernel = probe_kernel();
+	bool direct = !options->portable && kernel.casts;
 	struct bpf_program *program;
 
+	skeleton->rodata->reads_pages = kernel.reads_pages;
 	bpf_object__for_each_program (program, skeleton->obj)
 		bpf_program__set_autoload(program, false);
 	for (int i = 0; i < TRACER_PROGRAMS; i++) {

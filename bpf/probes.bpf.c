@@ -28,6 +28,7 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile __u32 count_stride = 1;              /* lib/layout.h */
 const volatile __u32 named = VNT_ID_AUTO;           /* enum vnt_id */
 const volatile bool sampling = false;               /* what follows may be less than all */
+const volatile bool reads_pages = false;            /* this kernel lets read_pages() read */
 __u32 threshold = VNT_SAMPLE_ALL;                   /* lib/sample.h */
 const volatile __u32 filter_reach = VNT_HEADER_MAX; /* bytes that the filter may look at */
 const volatile struct vnt_ports ports = {0};        /* lib/tunnel.h */
@@ -282,9 +283,36 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 	return true;
 }
 
+/* Whether some of the payload that a UDP packet is named by is in pages: in what UDP_SEGMENT is to cut, and
+ * what it was cut into. */
+static __always_inline bool is_paged(const struct vnt_view *view)
+{
+	__u32 at = view->ethertype == VNT_ETHERTYPE_IPV6 ? 6 : 9;
+
+	return view->linear < view->length && view->header[at] == VNT_PROTO_UDP;
+}
+
+/* Appends to the view as much from there as a digest may lack. `offset` is where the view begins. Not inline:
+ * the stack of its callers is full. */
+static __noinline int read_pages(struct __sk_buff *context, struct vnt_view *view, __u32 offset)
+{
+	__u32 at = view->available, bytes = view->length - at;
+	struct bpf_dynptr dynptr;
+
+	if (!reads_pages || at > VNT_HEADER_MAX - VNT_DIGEST_MAX)
+		return 0;
+	if (bytes > VNT_DIGEST_MAX)
+		bytes = VNT_DIGEST_MAX;
+	if (!bpf_dynptr_from_skb(context, 0, &dynptr) &&
+	    !bpf_dynptr_read(view->header + at, bytes, &dynptr, offset + at, 0))
+		view->available = at + bytes;
+	return 0;
+}
+
 /* `leaves`: this host may have translated it (nat.bpf.h). */
-static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, __u16 probe,
-				   struct around *around, bool leaves, bool direct)
+static __always_inline void record(struct sk_buff *skb, struct __sk_buff *context,
+				   struct vnt_view *view, __u16 probe, struct around *around,
+				   bool leaves, bool direct)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct vnt_packet packet = {};
@@ -293,6 +321,8 @@ static __always_inline void record(struct sk_buff *skb, struct vnt_view *view, _
 	__u64 position;
 	__u16 segment;
 
+	if (direct && UNLIKELY(is_paged(view)))
+		read_pages(context, view, around->inner - (__u64)skb->data);
 	if (sampling) {
 		segment = read_segment(skb, direct);
 		known = identify(view, around, segment, &packet);
@@ -367,9 +397,10 @@ static __always_inline void look_inside(struct sk_buff *skb, struct vnt_view *vi
 	call_unwrap(view, around, false, direct);
 }
 
-/* `network` is the address of the network header, in the linear part of the buffer. */
-static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsigned char *network,
-				    bool leaves, bool direct)
+/* `network` is the address of the network header, in the linear part of the buffer; `context` is the buffer
+ * too, as the kernel takes it back from such a program. */
+static __always_inline void observe(struct sk_buff *skb, struct __sk_buff *context, __u16 probe,
+				    const unsigned char *network, bool leaves, bool direct)
 {
 	__u32 linear = skb->len - skb->data_len, link_header = network - skb->data;
 	struct around around;
@@ -384,7 +415,7 @@ static __always_inline void observe(struct sk_buff *skb, __u16 probe, const unsi
 	if (UNLIKELY(copy_header(&view, (__u64)network, direct) & VNT_GLANCE_INSIDE))
 		look_inside(skb, &view, &around, (__u64)network, direct);
 	if (filter(&view))
-		record(skb, &view, probe, &around, leaves, direct);
+		record(skb, context, &view, probe, &around, leaves, direct);
 }
 
 /* Most packets of a host are of no device that is traced: they end here. */
@@ -405,7 +436,8 @@ static __always_inline int observe_tx(struct sk_buff *skb, struct net_device *de
 	__u32 probe = find_probe(dev, VNT_TX);
 
 	if (probe != VNT_NO_PROBE)
-		observe(skb, probe, skb->head + skb->network_header, true, direct);
+		observe(skb, (struct __sk_buff *)skb, probe, skb->head + skb->network_header, true,
+			direct);
 	return 0;
 }
 
@@ -414,7 +446,7 @@ static __always_inline int observe_rx(struct sk_buff *skb, bool direct)
 	__u32 probe = find_probe(skb->dev, VNT_RX);
 
 	if (probe != VNT_NO_PROBE)
-		observe(skb, probe, skb->data, false, direct);
+		observe(skb, (struct __sk_buff *)skb, probe, skb->data, false, direct);
 	return 0;
 }
 
@@ -453,6 +485,6 @@ int tc_direct(struct __sk_buff *context)
 {
 	struct sk_buff *skb = bpf_cast_to_kern_ctx(context);
 
-	observe(skb, 0, skb->head + skb->network_header, true, true);
+	observe(skb, context, 0, skb->head + skb->network_header, true, true);
 	return 0; /* TC_ACT_OK */
 }

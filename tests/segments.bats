@@ -175,16 +175,48 @@ middle_of() {
 	json ".flows[0].packets == $COUNT / 40 and .packets.observed == $COUNT / 40"
 }
 
-# The kernel keeps the payload of such a super-packet where probes do not look.
-@test "UDP_SEGMENT: datagrams of a super-packet that is cut are ambiguous, not lost" {
-	offloads on on off off
-	for address in 10.0.2.1 fd02::1; do
+# one_path: nothing lost, and each of the datagrams on its own at all probes.
+one_path() {
+	nothing_lost
+	json ".flows[0].packets == $COUNT and .flows[0].bytes == 1028 * $COUNT"
+	json ".paths | length == 1 and .[0].packets == $COUNT and (.[0].probes | length) == 4"
+}
+
+# The payload of a super-packet is in pages; without scatter-gather that of its datagrams is not.
+@test "UDP_SEGMENT: datagrams of a super-packet that is cut are joined" {
+	for states in "on on off off" "on on off on"; do
+		echo "offloads $states"
+		# shellcheck disable=SC2086
+		offloads $states
 		record_route 'udp port 5001'
-		send_numbers $COUNT 1000 $address 20000 40
+		send_numbers $COUNT 1000 10.0.2.1 20000 40
 		report_path
-		json '.loss | all(.lost == 0)'
-		json ".packets | .ambiguous >= $COUNT and .partial == 0"
+		one_path
 	done
+	scenario "UDP_SEGMENT, cut on the way" $COUNT \
+		'["h1/dev:eth0:tx","r/dev:p1:rx","r/dev:p2:tx","h2/dev:eth0:rx"]'
+}
+
+@test "UDP_SEGMENT: datagrams whose payload stays in pages as they are cut" {
+	offloads on on on on
+	for cut in "$NET_MID:p2" "$NET_H1:eth0"; do
+		echo "cut at ${cut#*:}"
+		in_ns "${cut%:*}" ethtool -K "${cut#*:}" tx-udp-segmentation off
+		record_route 'udp port 5001'
+		send_numbers $COUNT 1000 10.0.2.1 20000 40
+		report_path
+		in_ns "${cut%:*}" ethtool -K "${cut#*:}" tx-udp-segmentation on
+		one_path
+	done
+}
+
+@test "UDP_SEGMENT over IPv6: all datagrams but the first are ambiguous, not lost" {
+	offloads on on off off
+	record_route 'udp port 5001'
+	send_numbers $COUNT 1000 fd02::1 20000 40
+	report_path
+	json '.loss | all(.lost == 0)'
+	json ".packets | .complete == $COUNT / 40 and .ambiguous == $COUNT - $COUNT / 40 and .partial == 0"
 }
 
 @test "UDP_SEGMENT: datagrams that are dropped are lost" {
@@ -195,6 +227,46 @@ middle_of() {
 	report_path
 	json "[.loss[].lost] | add == $COUNT / 10"
 	json ".packets | .partial == $COUNT / 10 and .ambiguous == 0"
+}
+
+@test "UDP_SEGMENT: of super-packets that are dropped each datagram is lost" {
+	offloads on on off off
+	drop_every 10 -p udp --dport 5001
+	record_route 'udp port 5001'
+	send_numbers $COUNT 1000 10.0.2.1 20000 40 || true
+	report_path
+	[[ $(loss_of r/dev:p1:rx r/dev:p2:tx lost) == $((COUNT / 10)) ]]
+	[[ $(loss_of r/dev:p1:rx r/dev:p2:tx lost_bytes) == $((COUNT / 10 * 1028)) ]]
+	json "[.loss[].lost] | add == $COUNT / 10"
+	json ".packets | .partial == $COUNT / 10 and .ambiguous == 0"
+}
+
+# Behind eth0 of h2, where all are cut already.
+@test "UDP_SEGMENT: datagrams that are dropped behind the cut are lost" {
+	offloads on on off off
+	ip -n "$NET_H2" link add behind type veth peer name beyond
+	ip -n "$NET_H2" address add 10.0.3.254/24 dev behind
+	ip -n "$NET_H2" link set beyond up
+	ip -n "$NET_H2" link set behind up
+	ip -n "$NET_H2" neighbour add 10.0.3.1 lladdr 02:00:00:00:00:01 dev behind
+	ip -n "$NET_MID" route add 10.0.3.0/24 via 10.0.2.1
+	in_ns "$NET_H2" sysctl -qw net.ipv4.ip_forward=1
+	in_ns "$NET_H2" iptables -A FORWARD -p udp -m statistic --mode nth --every 7 --packet 0 -j DROP
+	MIDDLE=r
+	record_start h1 "$NET_H1" -i eth0 'udp port 5001'
+	record_start r "$NET_MID" -i p1 -i p2 'udp port 5001'
+	record_start h2 "$NET_H2" -i eth0 -i behind 'udp port 5001'
+	in_ns "$NET_H1" "$UDPNUM" send $COUNT 1000 10.0.3.1 5001 20000 40
+	report_path
+	read -r dropped dropped_bytes < <(in_ns "$NET_H2" iptables -nvxL FORWARD |
+		awk '/DROP/ { print $1, $2 }')
+	in_ns "$NET_H2" iptables -F FORWARD
+	ip -n "$NET_H2" link del behind
+	((dropped > COUNT / 8))
+	[[ $(loss_of h2/dev:eth0:rx h2/dev:behind:tx lost) == "$dropped" ]]
+	[[ $(loss_of h2/dev:eth0:rx h2/dev:behind:tx lost_bytes) == "$dropped_bytes" ]]
+	json "[.loss[].lost] | add == $dropped"
+	json ".packets | .observed == $COUNT and .partial == $dropped and .ambiguous == 0"
 }
 
 @test "a datagram is its first fragment" {
