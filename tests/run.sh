@@ -50,7 +50,7 @@ step_unit-sanitize() {
 }
 
 step_bats() {
-	BUILD=$release VNETTRACE=$release/vnettrace timeout 600 bats --tap --filter-tags '!guest' tests
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 800 bats --tap --filter-tags '!guest' tests
 }
 
 # The same command line under ASan and UBSan; timing and packet counts are Release's job.
@@ -60,7 +60,7 @@ step_bats-sanitize() {
 
 # Other kernels, emulated.
 step_guest() {
-	BUILD=$release VNETTRACE=$release/vnettrace timeout 700 bats --tap --filter-tags guest tests
+	BUILD=$release VNETTRACE=$release/vnettrace timeout 900 bats --tap --filter-tags guest tests
 }
 
 # The event ring's protocol, in every interleaving.
