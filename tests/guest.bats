@@ -9,8 +9,7 @@ load lib/record
 
 GUEST=$BATS_TEST_DIRNAME/guest/guest.sh
 KERNELS=(6.1 6.12 7.3)
-FILTERS=('udp port 5001' 'ip6 and src fd00::1 and greater 500'
-	'arp or icmp or ether proto 0x88b5 or tcp[13] & 2 != 0 or udp[8:4] < 100')
+FILTERS=('arp or icmp or ether proto 0x88b5 or tcp[13] & 2 != 0 or udp[8:4] < 100')
 
 # One after the other: guests that share processors wait for each other's locks, and take much longer.
 setup_file() {
@@ -20,7 +19,7 @@ setup_file() {
 	for kernel in "${KERNELS[@]}"; do
 		mkdir "$NET_DIR/$kernel"
 		printf '%s\n' "${FILTERS[@]}" >"$NET_DIR/$kernel/filters"
-		run_guest "$kernel" --share "$NET_DIR/$kernel" "$kernel" \
+		run_guest "$kernel" --share "$NET_DIR/$kernel" --timeout 240 "$kernel" \
 			env BUILD="$BUILD" "$BATS_TEST_DIRNAME/guest/record.sh" "$NET_DIR/$kernel"
 	done
 	run_guest codes 6.12 sh -c 'echo out; echo err >/dev/stderr; exit 42'

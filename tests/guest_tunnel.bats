@@ -9,7 +9,7 @@ load lib/record
 
 GUEST=$BATS_TEST_DIRNAME/guest/guest.sh
 # All of them take longer than CI may: GUEST_KERNELS='6.1 6.12 7.3'. guest.bats loads the programs on each.
-IFS=' ' read -ra KERNELS <<<"${GUEST_KERNELS:-6.1}"
+IFS=' ' read -ra KERNELS <<<"${GUEST_KERNELS:-6.12}"
 
 setup_file() {
 	local kernel
@@ -17,7 +17,7 @@ setup_file() {
 	network_open
 	for kernel in "${KERNELS[@]}"; do
 		mkdir "$NET_DIR/$kernel"
-		"$GUEST" --share "$NET_DIR/$kernel" --timeout 240 "$kernel" env BUILD="$BUILD" \
+		"$GUEST" --share "$NET_DIR/$kernel" --timeout 400 "$kernel" env BUILD="$BUILD" \
 			"$BATS_TEST_DIRNAME/guest/tunnels.sh" "$NET_DIR/$kernel" \
 			>"$NET_DIR/$kernel.out" 2>&1 3>&- || true
 	done

@@ -252,7 +252,7 @@ one_path() {
 	ip -n "$NET_MID" route add 10.0.3.0/24 via 10.0.2.1
 	in_ns "$NET_H2" sysctl -qw net.ipv4.ip_forward=1
 	in_ns "$NET_H2" iptables -A FORWARD -p udp -m statistic --mode nth --every 7 --packet 0 -j DROP
-	MIDDLE=r
+	export MIDDLE=r
 	record_start h1 "$NET_H1" -i eth0 'udp port 5001'
 	record_start r "$NET_MID" -i p1 -i p2 'udp port 5001'
 	record_start h2 "$NET_H2" -i eth0 -i behind 'udp port 5001'

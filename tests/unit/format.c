@@ -263,12 +263,11 @@ Test(format, empty_report)
 		"\"programs\":[]}}\n");
 	free(text);
 	text = print("text", &report);
-	cr_assert_str_eq(text,
-			 "domains\n"
-			 "  domain  events  lost  clock  offset  drift  bound  scatter\n"
-			 "\n"
-			 "packets   0 observed: 0 complete, 0 partial, 0 ambiguous\n"
-			 "overhead  0 events, 0.000 s of tracer CPU\n");
+	cr_assert_str_eq(text, "domains\n"
+			       "  domain  events  lost  clock  offset  drift  bound  scatter\n"
+			       "\n"
+			       "packets   0 observed: 0 complete, 0 partial, 0 ambiguous\n"
+			       "overhead  0 events, 0.000 s of tracer CPU\n");
 	free(text);
 }
 
