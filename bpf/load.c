@@ -109,15 +109,20 @@ static bool is_call(const struct bpf_insn *insn)
 	return insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_CALL;
 }
 
-/* The call of the subprogram that starts at `start`, or `count`. */
+/* The call of the subprogram that starts at `start`. `count` if there is none, or more than one: the compiler
+ * may double what it inlines. */
 static size_t find_call(const struct bpf_insn *insns, size_t count, size_t start)
 {
-	size_t i;
+	size_t found = count;
 
-	for (i = 0; i < count; i++)
-		if (is_call(&insns[i]) && i + 1 + insns[i].imm == start)
-			break;
-	return i;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_call(&insns[i]) || i + 1 + insns[i].imm != start)
+			continue;
+		if (found != count)
+			return count;
+		found = i;
+	}
+	return found;
 }
 
 static bool uses_stack(const struct filter *filter)

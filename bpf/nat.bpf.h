@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include "kernel.h"
 #include "memory.bpf.h"
-#include "lib/packet.h"
+#include "lib/tuple.h"
 
 #define NFCT_POINTER    (~7ull) /* of skb->_nfct; the rest is enum ip_conntrack_info */
 #define NFCT_REPLY      3       /* IP_CT_IS_REPLY: this one and all above */

@@ -1,64 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "columns.h"
-#include "merge.h"
-#include "merge_input.h"
-#include "merge_sort.h"
-#include "merge_tables.h"
+#include "merge_private.h"
 
-#define SEEN        65536   /* direct-mapped; a collision only repeats a row */
-#define WIDTH_FIRST 1000000 /* ns */
-#define WIDTH_MAX   (SORT_SPAN / 4)
+#define WIDTH_MAX (SORT_SPAN / 4)
 
 /* A place in the order of time: those of equal time come in the order of the inputs. */
 struct place {
 	uint64_t time_ns;
 	size_t input;
-};
-
-/* One batch, and what it is made of. */
-struct merged {
-	struct batch batch;
-	int result; /* as of merge_next() */
-	struct vnt_event
-		*runs; /* SORT_MAX of them: those of a step, one input's behind another's, */
-	struct vnt_event *out; /* and in order of time */
-	void *rows;            /* what a row batch was copied to */
-	size_t rows_size;
-};
-
-/* Batches that are made at once, while those before are used: so many that it pays to wake a thread. */
-#define ROUND 4
-
-struct round {
-	struct merged merged[ROUND];
-	size_t count;
-	uint64_t offset; /* after it */
-	size_t memory;
-};
-
-struct merge {
-	struct trace_info info;
-	struct merge_input *inputs;
-	size_t ninputs;
-	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
-	size_t filled; /* inputs whose first batch was read: one after the other */
-	uint64_t width_ns; /* of a step: events of about this much time are sorted at once */
-	size_t *taken;     /* per input: events in this step */
-	struct sorter *sorter;
-	struct merged *making;
-	struct pool *pool;
-	struct decoder *decoders[POOL_THREADS_MAX];
-	struct task task;    /* makes a round */
-	unsigned int thread; /* that runs it */
-	struct round rounds[2];
-	unsigned int side; /* the round that is handed out; the task makes the other one */
-	size_t handed;     /* of it */
-	uint64_t seen[SEEN];
 };
 
 const struct trace_info *merge_info(const struct merge *merge)
@@ -75,8 +27,7 @@ uint64_t merge_damaged(const struct merge *merge)
 	return bytes;
 }
 
-/* What the inputs take, and the decoders. */
-static size_t inputs_memory(const struct merge *merge)
+size_t merge_inputs_memory(const struct merge *merge)
 {
 	size_t bytes = pool_threads(merge->pool) * (size_t)DECODER_MEMORY;
 
@@ -343,7 +294,7 @@ static int make_batch(struct merge *merge, struct batch *batch)
 }
 
 /* Alone a thread makes one batch, which it then finds in the cache. */
-static void make_round(struct task *task, unsigned int thread)
+void merge_make_round(struct task *task, unsigned int thread)
 {
 	struct merge *merge = (struct merge *)((char *)task - offsetof(struct merge, task));
 	struct round *round = &merge->rounds[!merge->side];
@@ -355,7 +306,7 @@ static void make_round(struct task *task, unsigned int thread)
 		merge->making = &round->merged[round->count++];
 		merge->making->result = make_batch(merge, &merge->making->batch);
 	} while (merge->making->result > 0 && round->count < count);
-	round->memory = inputs_memory(merge);
+	round->memory = merge_inputs_memory(merge);
 	round->offset = inputs_offset(merge);
 }
 
@@ -379,133 +330,4 @@ int merge_next(struct merge *merge, struct batch *batch)
 	last = &round->merged[merge->handed++];
 	*batch = last->batch;
 	return last->result;
-}
-
-static int make_room(struct merge *merge)
-{
-	for (int i = 0; i < 2 * ROUND; i++) {
-		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
-
-		merged->runs = malloc(SORT_MAX * sizeof(*merged->runs));
-		merged->out = malloc(SORT_MAX * sizeof(*merged->out));
-		if (!merged->runs || !merged->out)
-			return -ENOMEM;
-	}
-	merge->task.run = make_round;
-	return 0;
-}
-
-static int take_readers(struct merge *merge, struct reader **readers, size_t count, log_fn log,
-			void *log_context)
-{
-	merge->inputs = calloc(count, sizeof(*merge->inputs));
-	if (!merge->inputs) {
-		for (size_t i = 0; i < count; i++)
-			reader_close(readers[i]);
-		return -ENOMEM;
-	}
-	merge->ninputs = count;
-	for (size_t i = 0; i < count; i++) {
-		merge->inputs[i].reader = readers[i];
-		merge->inputs[i].log = log;
-		merge->inputs[i].log_context = log_context;
-	}
-	return 0;
-}
-
-static int estimate_clocks(struct merge *merge, struct reader **readers, log_fn log,
-			   void *log_context, char *reason)
-{
-	struct clock_estimate *estimates = calloc(merge->ninputs, sizeof(*estimates));
-	size_t failed;
-	int err;
-
-	if (!estimates)
-		return -ENOMEM;
-	err = clock_estimate(readers, merge->ninputs, estimates, log, log_context, &failed);
-	for (size_t i = 0; i < merge->ninputs; i++)
-		merge->inputs[i].estimate = estimates[i];
-	free(estimates);
-	if (err && err != -ENOMEM)
-		snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
-			 reader_name(readers[failed]), strerror(-err));
-	return err;
-}
-
-int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
-	       const struct clock_table *clocks, log_fn log, void *log_context, char *reason)
-{
-	struct merge *self = calloc(1, sizeof(*self));
-	int err;
-
-	*merge = NULL;
-	snprintf(reason, MERGE_REASON_MAX, "cannot merge: out of memory");
-	if (!self) {
-		for (size_t i = 0; i < count; i++)
-			reader_close(readers[i]);
-		return -ENOMEM;
-	}
-	self->seen[0] = 1; /* 0 says nothing seen, but there it is a flow's hash */
-	err = take_readers(self, readers, count, log, log_context);
-	if (err)
-		goto out;
-	err = merge_check_ids(self->inputs, count, reason);
-	if (err)
-		goto out;
-	self->width_ns = WIDTH_FIRST;
-	self->taken = calloc(count, sizeof(*self->taken));
-	self->sorter = malloc(sizeof(*self->sorter));
-	if (!self->taken || !self->sorter || make_room(self)) {
-		err = -ENOMEM;
-		goto out;
-	}
-	err = pool_open(&self->pool);
-	if (!err)
-		err = merge_threads(self, 1);
-	if (!err && clock == MERGE_CLOCK_AUTO && !clocks)
-		err = estimate_clocks(self, readers, log, log_context, reason);
-	for (size_t i = 0; !err && i < count; i++)
-		fetch_start(&self->inputs[i].fetch, readers[i], self->pool, self->decoders, log,
-			    log_context);
-	for (size_t i = 0; !err && i < count; i++) {
-		err = merge_input_read_ahead(&self->inputs[i]);
-		if (err && err != -ENOMEM)
-			snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
-				 reader_name(readers[i]), strerror(-err));
-	}
-	if (!err)
-		err = merge_join_tables(&self->info, self->inputs, count, clock == MERGE_CLOCK_AUTO,
-					clocks, log, log_context, reason);
-	if (!err)
-		self->rounds[0].memory = inputs_memory(self);
-out:
-	if (err) {
-		merge_close(self);
-		return err;
-	}
-	*merge = self;
-	return 0;
-}
-
-void merge_close(struct merge *merge)
-{
-	if (!merge)
-		return;
-	if (merge->pool)
-		pool_wait(merge->pool, &merge->task, 0);
-	for (size_t i = 0; i < merge->ninputs; i++)
-		merge_input_release(&merge->inputs[i]);
-	pool_close(merge->pool);
-	for (size_t i = 0; i < POOL_THREADS_MAX; i++)
-		decoder_close(merge->decoders[i]);
-	free(merge->inputs);
-	free(merge->taken);
-	for (int i = 0; i < 2 * ROUND; i++) {
-		free(merge->rounds[i / ROUND].merged[i % ROUND].runs);
-		free(merge->rounds[i / ROUND].merged[i % ROUND].out);
-		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
-	}
-	free(merge->sorter);
-	trace_info_release(&merge->info);
-	free(merge);
 }

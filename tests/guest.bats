@@ -9,7 +9,8 @@ load lib/record
 
 GUEST=$BATS_TEST_DIRNAME/guest/guest.sh
 KERNELS=(6.1 6.12 7.3)
-FILTERS=('arp or icmp or ether proto 0x88b5 or tcp[13] & 2 != 0 or udp[8:4] < 100')
+FILTERS=('udp port 5001' 'ip6 and src fd00::1 and greater 500'
+	'arp or icmp or ether proto 0x88b5 or tcp[13] & 2 != 0 or udp[8:4] < 100')
 
 # One after the other: guests that share processors wait for each other's locks, and take much longer.
 setup_file() {

@@ -6,26 +6,11 @@
 bats_require_minimum_version 1.5.0
 load lib/network
 load lib/record
-
-GUEST=$BATS_TEST_DIRNAME/guest/guest.sh
-# All of them take longer than CI may: GUEST_KERNELS='6.1 6.12 7.3'. guest.bats loads the programs on each.
-IFS=' ' read -ra KERNELS <<<"${GUEST_KERNELS:-6.12}"
+load lib/kernels
 
 setup_file() {
-	local kernel
-
 	network_open
-	for kernel in "${KERNELS[@]}"; do
-		mkdir "$NET_DIR/$kernel"
-		"$GUEST" --share "$NET_DIR/$kernel" --timeout 400 "$kernel" env BUILD="$BUILD" \
-			"$BATS_TEST_DIRNAME/guest/tunnels.sh" "$NET_DIR/$kernel" \
-			>"$NET_DIR/$kernel.out" 2>&1 3>&- || true
-	done
-}
-
-# wanted KERNEL
-wanted() {
-	[[ " ${KERNELS[*]} " == *" $1 "* ]] || skip "not among GUEST_KERNELS: ${KERNELS[*]}"
+	kernels_run tunnels.sh
 }
 
 teardown_file() {
@@ -35,8 +20,7 @@ teardown_file() {
 # through KERNEL KIND TUNNELS: all datagrams were seen on one path, and in these tunnels on the way.
 through() {
 	echo "Linux $1, $2:"
-	[[ -s $NET_DIR/$1/$2.vnt ]] || cat "$NET_DIR/$1.out"
-	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/$1/$2.vnt"
+	kernels_report "$1" "$2"
 	json '.packets == {observed: 50, complete: 50, partial: 0, ambiguous: 0, copies: 0}'
 	json '.paths | length == 1 and (.[0].probes | length == 4)'
 	json '.flows | length == 1 and .[0].dport == 5001 and (.[0].dst | startswith("10.7.") or
@@ -46,7 +30,6 @@ through() {
 }
 
 all_kinds() {
-	wanted "$1"
 	through "$1" geneve '["geneve", 7, "10.0.0.1", "10.0.0.2", 50]'
 	through "$1" geneve6 '["geneve", 8, "fd00::1", "fd00::2", 50]'
 	through "$1" vxlan6 '["vxlan", 9, "fd00::1", "fd00::2", 50]'
@@ -65,7 +48,6 @@ all_kinds() {
 # The driver gets tags beside the packet, or in it: there may be none to see, one or two. A VLAN device does
 # not receive by itself: its packets are those of the device below.
 tags() {
-	wanted "$1"
 	local kind
 
 	for kind in vlan qinq; do

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "lib/sample.h"
+#include "lib/tuple.h"
 #include "reference.h"
 #include "tests/lib/look.h"
 #include "tests/unit/filter_vm.h"

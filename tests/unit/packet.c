@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/packet.h"
+#include "lib/tuple.h"
 
 #define ETHERNET    14
 #define MAX_PACKETS 256

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "merge_private.h"
+#include "merge_tables.h"
+
+#define WIDTH_FIRST 1000000 /* ns */
+
+static int make_room(struct merge *merge)
+{
+	for (int i = 0; i < 2 * ROUND; i++) {
+		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
+
+		merged->runs = malloc(SORT_MAX * sizeof(*merged->runs));
+		merged->out = malloc(SORT_MAX * sizeof(*merged->out));
+		if (!merged->runs || !merged->out)
+			return -ENOMEM;
+	}
+	merge->task.run = merge_make_round;
+	return 0;
+}
+
+static int take_readers(struct merge *merge, struct reader **readers, size_t count, log_fn log,
+			void *log_context)
+{
+	merge->inputs = calloc(count, sizeof(*merge->inputs));
+	if (!merge->inputs) {
+		for (size_t i = 0; i < count; i++)
+			reader_close(readers[i]);
+		return -ENOMEM;
+	}
+	merge->ninputs = count;
+	for (size_t i = 0; i < count; i++) {
+		merge->inputs[i].reader = readers[i];
+		merge->inputs[i].log = log;
+		merge->inputs[i].log_context = log_context;
+	}
+	return 0;
+}
+
+static int estimate_clocks(struct merge *merge, struct reader **readers, log_fn log,
+			   void *log_context, char *reason)
+{
+	struct clock_estimate *estimates = calloc(merge->ninputs, sizeof(*estimates));
+	size_t failed;
+	int err;
+
+	if (!estimates)
+		return -ENOMEM;
+	err = clock_estimate(readers, merge->ninputs, estimates, log, log_context, &failed);
+	for (size_t i = 0; i < merge->ninputs; i++)
+		merge->inputs[i].estimate = estimates[i];
+	free(estimates);
+	if (err && err != -ENOMEM)
+		snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
+			 reader_name(readers[failed]), strerror(-err));
+	return err;
+}
+
+int merge_open(struct merge **merge, struct reader **readers, size_t count, enum merge_clock clock,
+	       const struct clock_table *clocks, log_fn log, void *log_context, char *reason)
+{
+	struct merge *self = calloc(1, sizeof(*self));
+	int err;
+
+	*merge = NULL;
+	snprintf(reason, MERGE_REASON_MAX, "cannot merge: out of memory");
+	if (!self) {
+		for (size_t i = 0; i < count; i++)
+			reader_close(readers[i]);
+		return -ENOMEM;
+	}
+	self->seen[0] = 1; /* 0 says nothing seen, but there it is a flow's hash */
+	err = take_readers(self, readers, count, log, log_context);
+	if (err)
+		goto out;
+	err = merge_check_ids(self->inputs, count, reason);
+	if (err)
+		goto out;
+	self->width_ns = WIDTH_FIRST;
+	self->taken = calloc(count, sizeof(*self->taken));
+	self->sorter = malloc(sizeof(*self->sorter));
+	if (!self->taken || !self->sorter || make_room(self)) {
+		err = -ENOMEM;
+		goto out;
+	}
+	err = pool_open(&self->pool);
+	if (!err)
+		err = merge_threads(self, 1);
+	if (!err && clock == MERGE_CLOCK_AUTO && !clocks)
+		err = estimate_clocks(self, readers, log, log_context, reason);
+	for (size_t i = 0; !err && i < count; i++)
+		fetch_start(&self->inputs[i].fetch, readers[i], self->pool, self->decoders, log,
+			    log_context);
+	for (size_t i = 0; !err && i < count; i++) {
+		err = merge_input_read_ahead(&self->inputs[i]);
+		if (err && err != -ENOMEM)
+			snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
+				 reader_name(readers[i]), strerror(-err));
+	}
+	if (!err)
+		err = merge_join_tables(&self->info, self->inputs, count, clock == MERGE_CLOCK_AUTO,
+					clocks, log, log_context, reason);
+	if (!err)
+		self->rounds[0].memory = merge_inputs_memory(self);
+out:
+	if (err) {
+		merge_close(self);
+		return err;
+	}
+	*merge = self;
+	return 0;
+}
+
+void merge_close(struct merge *merge)
+{
+	if (!merge)
+		return;
+	if (merge->pool)
+		pool_wait(merge->pool, &merge->task, 0);
+	for (size_t i = 0; i < merge->ninputs; i++)
+		merge_input_release(&merge->inputs[i]);
+	pool_close(merge->pool);
+	for (size_t i = 0; i < POOL_THREADS_MAX; i++)
+		decoder_close(merge->decoders[i]);
+	free(merge->inputs);
+	free(merge->taken);
+	for (int i = 0; i < 2 * ROUND; i++) {
+		free(merge->rounds[i / ROUND].merged[i % ROUND].runs);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].out);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
+	}
+	free(merge->sorter);
+	trace_info_release(&merge->info);
+	free(merge);
+}

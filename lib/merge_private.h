@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* merge_private.h - what merge_open.c makes, and merge.c merges with. */
+#ifndef VNT_MERGE_PRIVATE_H
+#define VNT_MERGE_PRIVATE_H
+
+#include "columns.h"
+#include "merge.h"
+#include "merge_input.h"
+#include "merge_sort.h"
+
+#define SEEN 65536 /* direct-mapped; a collision only repeats a row */
+
+/* One batch, and what it is made of. */
+struct merged {
+	struct batch batch;
+	int result; /* as of merge_next() */
+	struct vnt_event
+		*runs; /* SORT_MAX of them: those of a step, one input's behind another's, */
+	struct vnt_event *out; /* and in order of time */
+	void *rows;            /* what a row batch was copied to */
+	size_t rows_size;
+};
+
+/* Batches that are made at once, while those before are used: so many that it pays to wake a thread. */
+#define ROUND 4
+
+struct round {
+	struct merged merged[ROUND];
+	size_t count;
+	uint64_t offset; /* after it */
+	size_t memory;
+};
+
+struct merge {
+	struct trace_info info;
+	struct merge_input *inputs;
+	size_t ninputs;
+	size_t refill; /* input whose next batch must be read before anything else, or ninputs */
+	size_t filled; /* inputs whose first batch was read: one after the other */
+	uint64_t width_ns; /* of a step: events of about this much time are sorted at once */
+	size_t *taken;     /* per input: events in this step */
+	struct sorter *sorter;
+	struct merged *making;
+	struct pool *pool;
+	struct decoder *decoders[POOL_THREADS_MAX];
+	struct task task;    /* makes a round */
+	unsigned int thread; /* that runs it */
+	struct round rounds[2];
+	unsigned int side; /* the round that is handed out; the task makes the other one */
+	size_t handed;     /* of it */
+	uint64_t seen[SEEN];
+};
+
+/* Makes one batch, or several if other threads use those before. */
+void merge_make_round(struct task *task, unsigned int thread);
+
+size_t merge_inputs_memory(const struct merge *merge); /* what the inputs take, and the decoders */
+
+#endif
