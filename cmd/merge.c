@@ -12,6 +12,7 @@
 struct merge_config {
 	const char *output;
 	const char *clock;
+	uint64_t horizon_ns;
 	uint64_t memory;
 	bool quiet;
 	bool verbose;
@@ -26,6 +27,8 @@ static const struct option_row rows[] = {
 	{"clock", 256, "auto|none|FILE", OPTION_STRING, FIELD(clock),
 	 "auto: bring all domains to the first one's clock (default); none: leave times alone; "
 	 "FILE: clocks as it says"},
+	{"horizon", 258, "SECONDS", OPTION_SECONDS, FIELD(horizon_ns),
+	 "Reports on the output take packets to be under way for at most SECONDS"},
 	{"memory", 257, "SIZE", OPTION_SIZE, FIELD(memory),
 	 "Take no more memory than SIZE (default 1G)"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
@@ -125,6 +128,8 @@ static int merge_main(int argc, char **argv)
 	if (files_overlap(config.output, &config.inputs))
 		goto out;
 	merge = files_open_traces(&config.inputs, config.clock);
+	if (merge && config.horizon_ns)
+		merge_set_horizon(merge, config.horizon_ns);
 	if (merge)
 		code = run_merge(&config, merge);
 	merge_close(merge);

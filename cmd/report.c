@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
 	{"output", 'o', "FILE", OPTION_STRING, FIELD(output),
 	 "Write the report to FILE (default -)"},
 	{"horizon", 256, "SECONDS", OPTION_SECONDS, FIELD(horizon_ns),
-	 "A packet is under way for at most SECONDS (default 1)"},
+	 "A packet is under way for at most SECONDS (default: as merge was told, or 1)"},
 	{"memory", 257, "SIZE", OPTION_SIZE, FIELD(memory),
 	 "Keep packets that do not fit into SIZE in temporary files (default 1G)"},
 	{"quiet", 'q', NULL, OPTION_FLAG, FIELD(quiet), "Say nothing but errors"},
@@ -46,9 +46,8 @@ static const struct option_row rows[] = {
 static int explain_join(const struct stats *stats, int err)
 {
 	if (err == -ENOBUFS)
-		message_error(
-			"--memory is too small: the events of one packet alone need %zuM more",
-			(stats_needed(stats) >> 20) + 1);
+		message_error("--memory is too small: the events of one packet alone need %zuM",
+			      (stats_needed(stats) >> 20) + 1);
 	else if (err == -ENOMEM)
 		message_error("%s", strerror(ENOMEM));
 	else if (err)
@@ -108,6 +107,17 @@ static int print(const struct report_config *config, const struct format *format
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* As asked for, else the longest that a merge was told. */
+static uint64_t find_horizon(const struct report_config *config, const struct trace_info *info)
+{
+	uint64_t horizon_ns = config->horizon_ns;
+
+	for (size_t i = 0; i < info->ndomains && !config->horizon_ns; i++)
+		if (info->domains[i].horizon_ns > horizon_ns)
+			horizon_ns = info->domains[i].horizon_ns;
+	return horizon_ns ? horizon_ns : DEFAULT_HORIZON_NS;
+}
+
 static int run_report(const struct report_config *config, const struct format *format,
 		      struct merge *merge)
 {
@@ -115,7 +125,7 @@ static int run_report(const struct report_config *config, const struct format *f
 	struct stats *stats;
 	int code = EXIT_FAILED;
 
-	if (stats_open(&stats, merge_info(merge), config->horizon_ns))
+	if (stats_open(&stats, merge_info(merge), find_horizon(config, merge_info(merge))))
 		message_error("%s", strerror(ENOMEM));
 	else if (!gather(config, merge, stats) &&
 		 !explain_join(stats, stats_report(stats, &report)))
@@ -132,7 +142,6 @@ static int report_main(int argc, char **argv)
 	struct report_config config = {
 		.output = "-",
 		.format = "text",
-		.horizon_ns = DEFAULT_HORIZON_NS,
 		.memory = DEFAULT_MEMORY,
 	};
 	const struct format *format;

@@ -48,6 +48,7 @@ static const struct member domain_members[] = {
 	MEMBER(12, KIND_NUMBER, domain, clock.rejected),
 	MEMBER(13, KIND_NUMBER, domain, clock.scatter_ns),
 	MEMBER(14, KIND_NUMBER, domain, id),
+	MEMBER(15, KIND_NUMBER, domain, horizon_ns),
 	{0},
 };
 

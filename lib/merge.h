@@ -35,6 +35,9 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 /* The joined tables, with each domain's clock_fit filled in; owned by the merge. */
 const struct trace_info *merge_info(const struct merge *merge);
 
+/* What the merged trace says of how long packets may be under way. Before merge_info() is written. */
+void merge_set_horizon(struct merge *merge, uint64_t horizon_ns);
+
 /* Reads the inputs with as many threads, the caller's counted, one call of `log` at a time; what comes
  * out is the same. Before the first merge_next(). 0 or -errno. */
 int merge_threads(struct merge *merge, unsigned int threads);

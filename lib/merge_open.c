@@ -115,6 +115,12 @@ out:
 	return 0;
 }
 
+void merge_set_horizon(struct merge *merge, uint64_t horizon_ns)
+{
+	for (size_t i = 0; i < merge->info.ndomains; i++)
+		merge->info.domains[i].horizon_ns = horizon_ns;
+}
+
 void merge_close(struct merge *merge)
 {
 	if (!merge)

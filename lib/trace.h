@@ -40,7 +40,8 @@ struct domain {
 	int64_t timens_monotonic_ns; /* time namespace offsets of the recorder */
 	int64_t timens_boottime_ns;
 	struct clock_fit clock;
-	uint16_t id; /* enum vnt_id: what names its packets */
+	uint16_t id;         /* enum vnt_id: what names its packets */
+	uint64_t horizon_ns; /* how long packets may be under way, as a merge was told; or 0 */
 };
 
 /* On disk: numbers never change. */

@@ -38,6 +38,16 @@ load lib/oneway
 	(($(jq .packets.complete "$NET_DIR/default.json") > 0))
 }
 
+@test "merge --horizon is what reports on its output go by, and leaves nothing out" {
+	"$VNETTRACE" report -f json --horizon 0.000000001 "$GOOD" >"$NET_DIR/short.json"
+	"$VNETTRACE" merge -q --horizon 0.000000001 "$GOOD" >"$NET_DIR/short.vnt"
+	"$VNETTRACE" report -f json "$NET_DIR/short.vnt" | cmp - "$NET_DIR/short.json"
+	"$VNETTRACE" report -f json --horizon 1 "$GOOD" >"$NET_DIR/default.json"
+	run -1 cmp -s "$NET_DIR/short.json" "$NET_DIR/default.json"
+	"$VNETTRACE" report -f json --horizon 1 "$NET_DIR/short.vnt" | cmp - "$NET_DIR/default.json"
+	run -2 "$VNETTRACE" merge --horizon 0 "$GOOD"
+}
+
 @test "one thread or many, the bytes are the same" {
 	"$VNETTRACE" merge -q "$GOOD" >"$NET_DIR/many.vnt"
 	taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')" "$VNETTRACE" merge -q "$GOOD" |
