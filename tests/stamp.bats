@@ -356,8 +356,7 @@ segments_stamped() {
 # nothing_left: no program of ours, and no packet altered.
 nothing_left() {
 	sleep 1
-	! bpftool prog show name stamp_udp | grep .
-	! bpftool prog show name stamp_tcp | grep .
+	[[ -z $(bpftool prog show name stamp_udp) && -z $(bpftool prog show name stamp_tcp) ]]
 	capture "$NET_H2" eth0 'udp port 5001 or tcp port 5201'
 	send_same 20 100 10.0.2.1
 	iperf 10.0.2.1 -n 1M
