@@ -9,14 +9,15 @@
 static void fetch_keep_line(void *context, const char *line)
 {
 	struct fetched *ahead = context;
-
 	char *copy = strdup(line);
 
 	if (copy && !array_reserve(&ahead->lines, &ahead->lines_room, ahead->nlines + 1,
-				   sizeof(*ahead->lines)))
+				   sizeof(*ahead->lines))) {
 		ahead->lines[ahead->nlines++] = copy;
-	else
-		ahead->err = -ENOMEM;
+		return;
+	}
+	free(copy);
+	ahead->err = -ENOMEM;
 }
 
 static void fetched_say(struct fetched *fetched, log_fn log, void *log_context)
