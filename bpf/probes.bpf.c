@@ -309,6 +309,17 @@ static __noinline int read_pages(struct __sk_buff *context, struct vnt_view *vie
 	return 0;
 }
 
+/* The verifier has come here by each way through the parser: not on by each of them. */
+static __always_inline void forget_packet(struct vnt_packet *packet)
+{
+	VNT_FORGET(packet->length, packet->flow);
+	VNT_FORGET(packet->payload, packet->flow);
+	VNT_FORGET(packet->ports, packet->flow);
+	VNT_FORGET(packet->flags, packet->flow);
+	VNT_FORGET(packet->id, packet->flow);
+	VNT_FORGET(packet->proto, packet->flow);
+}
+
 /* `leaves`: this host may have translated it (nat.bpf.h). */
 static __always_inline void record(struct sk_buff *skb, struct __sk_buff *context,
 				   struct vnt_view *view, __u16 probe, struct around *around,
@@ -323,9 +334,11 @@ static __always_inline void record(struct sk_buff *skb, struct __sk_buff *contex
 
 	if (direct && UNLIKELY(is_paged(view)))
 		read_pages(context, view, around->inner - (__u64)skb->data);
+	VNT_FORGET(view->available, view->words[0]);
 	if (sampling) {
 		segment = read_segment(skb, direct);
 		known = identify(view, around, segment, &packet);
+		forget_packet(&packet);
 		if (vnt_sample_level(named == VNT_ID_PAYLOAD ? 0 : packet.flow, packet.key,
 				     packet.payload, packet.flags) > threshold) {
 			count_sampled(cpu, probe, packet.length);
