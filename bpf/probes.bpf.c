@@ -309,15 +309,21 @@ static __noinline int read_pages(struct __sk_buff *context, struct vnt_view *vie
 	return 0;
 }
 
-/* The verifier has come here by each way through the parser: not on by each of them. */
-static __always_inline void forget_packet(struct vnt_packet *packet)
+/* The same, for the verifier to go through once, not on each of the ways that lead here: there are too many. */
+__noinline int identify_apart(struct vnt_view *view, struct around *around, __u32 segment,
+			      struct vnt_packet *packet)
 {
-	VNT_FORGET(packet->length, packet->flow);
-	VNT_FORGET(packet->payload, packet->flow);
-	VNT_FORGET(packet->ports, packet->flow);
-	VNT_FORGET(packet->flags, packet->flow);
-	VNT_FORGET(packet->id, packet->flow);
-	VNT_FORGET(packet->proto, packet->flow);
+	if (!view || !around || !packet)
+		return 0;
+	return identify(view, around, segment, packet);
+}
+
+static __always_inline bool call_identify(struct vnt_view *view, struct around *around,
+					  __u32 segment, struct vnt_packet *packet, bool direct)
+{
+	if (sampling || !direct)
+		return identify_apart(view, around, segment, packet);
+	return identify(view, around, segment, packet);
 }
 
 /* `leaves`: this host may have translated it (nat.bpf.h). */
@@ -332,13 +338,14 @@ static __always_inline void record(struct sk_buff *skb, struct __sk_buff *contex
 	__u64 position;
 	__u16 segment;
 
-	if (direct && UNLIKELY(is_paged(view)))
-		read_pages(context, view, around->inner - (__u64)skb->data);
-	VNT_FORGET(view->available, view->words[0]);
+	if (direct) {
+		if (UNLIKELY(is_paged(view)))
+			read_pages(context, view, around->inner - (__u64)skb->data);
+		VNT_FORGET(view->available, view->words[0]);
+	}
 	if (sampling) {
 		segment = read_segment(skb, direct);
-		known = identify(view, around, segment, &packet);
-		forget_packet(&packet);
+		known = call_identify(view, around, segment, &packet, direct);
 		if (vnt_sample_level(named == VNT_ID_PAYLOAD ? 0 : packet.flow, packet.key,
 				     packet.payload, packet.flags) > threshold) {
 			count_sampled(cpu, probe, packet.length);
@@ -355,7 +362,7 @@ static __always_inline void record(struct sk_buff *skb, struct __sk_buff *contex
 		segment = read_segment(skb, direct);
 	slot->event.segment = segment; /* now: the stack is full */
 	if (!sampling)
-		known = identify(view, around, segment, &packet);
+		known = call_identify(view, around, segment, &packet, direct);
 	announce_flow(cpu, view, &packet); /* before the event can be read */
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
