@@ -348,17 +348,17 @@ static int finish(struct recorder *recorder, uint64_t detached_ns)
 
 int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 {
-	uint64_t detached_ns;
+	/* Programs are detached one after the other: from here on some may see what others do not. */
+	uint64_t now_ns = host_now_ns(recorder->domain);
 	int err;
 
 	tracer_detach(recorder->tracer);
-	detached_ns = host_now_ns(recorder->domain);
 	/* With max_events the recording ends with its last event. */
 	if (recorder->max_events && recorder->taken == recorder->max_events)
 		recorder->stop_ns = recorder->last_ns + 1;
-	else if (recorder->stop_ns > detached_ns)
-		recorder->stop_ns = detached_ns;
-	err = finish(recorder, detached_ns);
+	else if (recorder->stop_ns > now_ns)
+		recorder->stop_ns = now_ns;
+	err = finish(recorder, host_now_ns(recorder->domain));
 
 	*summary = (struct recorder_summary){
 		.events = writer_events(recorder->writer),
