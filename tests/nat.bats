@@ -236,13 +236,15 @@ add_router() {
 	for device in 'p1 br1 10.0.1.254' 'p2 br2 10.0.2.254' 'p3 br2 10.0.4.254'; do
 		read -r port bridge address <<<"$device"
 		ip -n "$NET_MID" link set "$bridge" up
-		ip -n "$NET_MID" link set "$port" up
+		ip -n "$NET_MID" link set "$port" down
 		ip -n "$NET_MID" address flush dev "$port"
 		ip -n "$NET_MID" link set "$port" master "$bridge"
 		ip -n "$NET_MID" address add "$address/24" dev "$bridge"
 	done
 	in_ns "$NET_MID" bridge link set dev p2 learning off
-	in_ns "$NET_MID" bridge fdb flush dev p2 2>/dev/null || true
+	for port in p1 p2 p3; do
+		ip -n "$NET_MID" link set "$port" up
+	done
 	nat iptables POSTROUTING -o br2 -j MASQUERADE
 	network_reachable 10.0.2.1
 	export MIDDLE=r
