@@ -101,3 +101,47 @@ vnettrace: merge: cannot read 'standard input': No such file or directory" ]]
 	((status == 1))
 	[[ $stderr == "vnettrace: merge: cannot read 'late': line 1 is not OFFSET_NS DRIFT_PPM BOUND_NS AT_NS NAME" ]]
 }
+
+# No machine that tests run on shows counters of guests: this is a copy of what KVM makes of them.
+@test "counters of virtual machines are recorded: at the start, each second, at the end" {
+	[[ -d /sys/kernel/debug ]] || skip "no place for debugfs"
+	cat >machines.sh <<'SCRIPT'
+set -e
+ip link set lo up
+mount -t tmpfs none /sys/kernel/debug
+cd /sys/kernel/debug
+# machine MACHINE CPU OFFSET [RATIO BITS]
+machine() {
+	mkdir -p "kvm/$1/vcpu$2"
+	echo "$3" >"kvm/$1/vcpu$2/tsc-offset"
+	[[ -z $4 ]] || echo "$4" >"kvm/$1/vcpu$2/tsc-scaling-ratio"
+	[[ -z $4 ]] || echo "$5" >"kvm/$1/vcpu$2/tsc-scaling-ratio-frac-bits"
+}
+machine 4711-11 0 -123456789012345 281474976710656 48
+machine 4711-11 1 -123456789012345 281474976710656 48
+machine 12-9 0 42
+machine 13-9 0 1
+machine 13-9 1 2
+machine 14-9 0 nonsense
+mkdir kvm/15-9 kvm/16-9-x
+echo 0 >kvm/halt_exits
+"$@" 2>"$OLDPWD/record.log" &
+until grep -q tracing "$OLDPWD/record.log"; do
+	kill -0 $!
+	sleep 0.1
+done
+sleep 1.5
+echo -5 >kvm/12-9/vcpu0/tsc-offset
+wait
+SCRIPT
+	unshare --net --mount bash machines.sh "$VNETTRACE" record -i lo -d 2.5 -o "$PWD/vms.vnt"
+	"$BUILD/tests/vms" vms.vnt >rows
+	sort rows | uniq -c
+	[[ $(LC_ALL=C sort -u rows) == "12-9 -5 1 0
+12-9 42 1 0
+13-9 "[12]" 0 0
+4711-11 -123456789012345 281474976710656 48" ]]
+	(($(grep -c ^4711 rows) == 4))
+	"$VNETTRACE" merge -q -o merged.vnt vms.vnt
+	"$BUILD/tests/vms" merged.vnt | cmp - rows
+}
