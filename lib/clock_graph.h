@@ -20,8 +20,11 @@ struct clock_node {
 	int64_t first;    /* its own raw times of its first and last event; last >= first */
 	int64_t last;
 	const struct raw_clock *clock;
+	const struct clock_vms *vms;
 	/* Set by clock_graph_solve(). */
-	uint32_t root;     /* of its group; itself if no packets connect it */
+	uint32_t root; /* of its group; itself if no packets connect it */
+	uint32_t
+		machine; /* the first of those that counters (clock_tsc.h) connect it with; itself if none */
 	int64_t *times;    /* its raw times, when the root's are those of the root: in order */
 	double bound_ns;   /* of the times in between, from first to last; or INFINITY */
 	double scatter_ns; /* standard error of the estimate */

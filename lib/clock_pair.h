@@ -40,6 +40,7 @@ struct clock_pair {
 	size_t left_out;   /* windows */
 	size_t points[SIDES];
 	double scatter_ns; /* standard error of the estimate */
+	bool by_counter;   /* fitted to more than packets: clock_tsc.h */
 };
 
 /* Could these points, in order of x, be of one difference? False if most of them contradict each

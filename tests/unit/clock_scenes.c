@@ -128,6 +128,83 @@ Test(clock_scenes, what_goes_wrong_is_said)
 	}
 }
 
+/* Counters of guests: how many hosts' clocks are from them, and the largest bound. */
+static const struct {
+	struct scene scene;
+	size_t counted;
+	double bound; /* in us */
+	const char *line;
+} counters[] = {
+	{{"shown", 10, 4, PATH, PATH, .vms = VMS_SHOWN}, 3, 1.2, ""},
+	{{"shown by a host that is not the reference", 10, 4, PATH, PATH, .mesh = 1,
+	  .vms = VMS_SHOWN, .vms_by = 2},
+	 3,
+	 1.5,
+	 ""},
+	{{"by few packets",
+	  10,
+	  2,
+	  {.base = 900, .rate = -3},
+	  {.base = 50, .rate = -3},
+	  .vms = VMS_SHOWN},
+	 1,
+	 1.2,
+	 ""},
+	{{"of guests that talk to each other", 10, 8, PATH, PATH, .mesh = 1, .vms = VMS_SHOWN},
+	 7,
+	 1.2,
+	 ""},
+	{{"on slow paths one way",
+	  10,
+	  3,
+	  {.base = 500, .rate = 300},
+	  PATH,
+	  .mesh = 1,
+	  .vms = VMS_SHOWN},
+	 2,
+	 1.2,
+	 ""},
+	{{"of one that NTP slews", 20, 2, PATH, PATH, .slew_ppm = 50, .vms = VMS_SHOWN}, 1, 4, ""},
+	{{"of strangers", 10, 2, PATH, PATH, .vms = VMS_STRANGERS}, 0, 12, ""},
+	{{"of twins", 10, 2, PATH, PATH, .vms = VMS_TWINS},
+	 0,
+	 12,
+	 "'h0' and 'h1' fit the time stamp counters of 2 virtual machines: none is taken"},
+	{{"that do not count evenly", 10, 2, PATH, PATH, .vms = VMS_UNSTEADY}, 0, 12, ""},
+	{{"that are set", 20, 2, PATH, PATH, .vms = VMS_CHANGED},
+	 1,
+	 12,
+	 "counter that 'h0' and 'h1' share was set 1 time"},
+	{{"of a guest whose clock is set", 20, 2, PATH, PATH, .step_us = 500, .vms = VMS_SHOWN},
+	 1,
+	 510,
+	 "'h0' and 'h1' show 1 step"},
+};
+
+Test(clock_scenes, counters_of_guests)
+{
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		const char *name = counters[i].scene.name;
+
+		for (int seed = 1; seed <= SEEDS; seed++) {
+			struct scene_result result;
+
+			scene_run(&counters[i].scene, seed, &result);
+			cr_assert_eq(result.missed, 0, "%s: %zu missed", name, result.missed);
+			cr_assert_eq(result.unbounded + result.not_fitted, 0, "%s", name);
+			cr_assert_eq(result.counted, counters[i].counted, "%s: %zu", name,
+				     result.counted);
+			if (counters[i].counted)
+				cr_assert_leq(p99(&result), 0.5, "%s: %g us", name, p99(&result));
+			cr_assert_leq(result.bound, counters[i].bound, "%s: %g us", name,
+				      result.bound);
+			cr_assert(strstr(result.log, counters[i].line), "%s: '%s'", name,
+				  result.log);
+			scene_result_release(&result);
+		}
+	}
+}
+
 /* Of a mesh all paths count: that must be better than a tree of some of them. */
 Test(clock_scenes, a_mesh_is_better_than_its_tree)
 {
