@@ -27,6 +27,8 @@ struct clock_window {
 	struct hulls hulls; /* x from the center, y from the base */
 	struct margin margin;
 	double scatter_ns;
+	int64_t step_from; /* x of a step before the next window: not before this, ... */
+	int64_t step_to;   /* ... and not behind this */
 };
 
 struct clock_pair {
