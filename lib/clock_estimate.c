@@ -7,6 +7,7 @@
 #include "clock_curve.h"
 #include "clock_estimate.h"
 #include "clock_links.h"
+#include "clock_ranges.h"
 #include "clock_tsc.h"
 #include "field.h"
 
@@ -318,7 +319,7 @@ static void fill_fit(const struct clock_node *node, const struct source *source,
 	*fit = (struct clock_fit){
 		.method = "packets", .bound_ns = CLOCK_UNBOUNDED, .rejected = node->rejected};
 	fit->scatter_ns = llround(node->scatter_ns);
-	if (node->bound_ns >= 0 && node->bound_ns < 9e18)
+	if (node->bound_ns >= 0 && node->bound_ns < CLOCK_BOUND_MAX_NS)
 		fit->bound_ns = (int64_t)ceil(node->bound_ns);
 	if (first > last)
 		first = last = 0;
@@ -347,6 +348,9 @@ static int take_estimates(const struct estimation *self, struct clock_estimate *
 		fill_fit(node, source, &estimates[i]);
 		if (node->machine == self->graph.nodes[node->root].machine)
 			memcpy(estimates[i].fit.method, "tsc", sizeof("tsc"));
+		if (!err)
+			err = clock_ranges(&self->graph, clock, &estimates[i].ranges,
+					   &estimates[i].nranges);
 	}
 	return err;
 }
@@ -372,4 +376,5 @@ int clock_estimate(struct reader *const *readers, size_t count, struct clock_est
 void clock_estimate_release(struct clock_estimate *estimate)
 {
 	timeline_release(&estimate->timeline);
+	free(estimate->ranges);
 }

@@ -238,8 +238,10 @@ static int lay_out(struct clock_graph *graph, uint32_t root)
 		if (node->root != root || node->parent == NO_PAIR)
 			continue;
 		free(node->times);
+		free(node->bounds);
 		node->times = calloc(grid.count, sizeof(*node->times));
-		if (!node->times)
+		node->bounds = calloc(grid.count, sizeof(*node->bounds));
+		if (!node->times || !node->bounds)
 			return -ENOMEM;
 		pair = &graph->pairs[node->parent];
 		for (size_t at = 0; at < grid.count; at++)
@@ -307,8 +309,10 @@ int clock_graph_solve(struct clock_graph *graph)
 
 void clock_graph_release(struct clock_graph *graph)
 {
-	for (size_t i = 0; i < graph->nnodes && graph->nodes; i++)
+	for (size_t i = 0; i < graph->nnodes && graph->nodes; i++) {
 		free(graph->nodes[i].times);
+		free(graph->nodes[i].bounds);
+	}
 	for (size_t i = 0; i < graph->npairs; i++)
 		clock_pair_release(&graph->pairs[i]);
 	free(graph->nodes);

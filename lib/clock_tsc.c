@@ -109,6 +109,7 @@ static int add_readings(const struct roles *roles, const struct vm_row *first,
 				.era = time.era + reading->era,
 				.doubt_ns = (float)(time.doubt_ns + reading->width_ns),
 				.side = side,
+				.counted = true,
 			};
 	}
 	return 0;

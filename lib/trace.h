@@ -147,6 +147,19 @@ struct vm_row {
 	uint64_t fraction_bits;
 };
 
+/*
+ * What is known of a domain's clock at times of the reference from from_ns on and before to_ns, if it is more
+ * than what its clock_fit says of all times. It comes before any event.
+ */
+struct range_row {
+	uint64_t domain;
+	uint64_t from_ns;
+	uint64_t to_ns;
+	int64_t offset_ns; /* at from_ns; as in struct clock_fit */
+	double drift_ppm;
+	int64_t bound_ns;
+};
+
 /* On disk: numbers never change. */
 enum loss_cause {
 	LOSS_OTHER, /* one that this version has no name for */
@@ -218,6 +231,7 @@ enum batch_type {
 	BATCH_TUNNELS,
 	BATCH_TRANSLATIONS,
 	BATCH_VMS,
+	BATCH_RANGES,
 	BATCH_TYPES
 };
 
@@ -237,6 +251,7 @@ struct batch {
 		const struct tunnel_row *tunnels;
 		const struct translation_row *translations;
 		const struct vm_row *vms;
+		const struct range_row *ranges;
 	};
 };
 

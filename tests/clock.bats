@@ -74,6 +74,35 @@ vnettrace: merge: cannot read 'standard input': No such file or directory" ]]
 		unbounded ]]
 }
 
+@test "a clock that jumps: ranges with bounds of their own, and hops with those of their packets" {
+	mkdir -p jump
+	"$BUILD/tests/scene" jump 3 500 400
+	run --separate-stderr "$VNETTRACE" merge -o jump.vnt jump/h0.vnt jump/h1.vnt jump/h2.vnt
+	((status == 0))
+	[[ $stderr == *"'h0' and 'h1' show 1 step"* ]]
+	"$VNETTRACE" report -f json jump.vnt >jump.json
+	json jump.json '.domains[1].clock | .bound_ns > 390000 and (.segments | length == 3 and
+		.[0].bound_ns < 20000 and .[1].bound_ns > 390000 and .[2].bound_ns < 20000 and
+		.[0].to_ns == .[1].from_ns and .[1].to_ns == .[2].from_ns and
+		.[1].to_ns - .[1].from_ns < 20000000 and
+		(.[2].offset_ns - .[0].offset_ns + 400000 | fabs) < 1000000 and
+		(.[0].drift_ppm - .[2].drift_ppm | fabs) < 0.1)'
+	json jump.json '.domains[0, 2].clock.segments == [] and .domains[2].clock.bound_ns < 20000'
+	# Of all hops one had packets in the ms of which nobody knows on which side of the jump it is.
+	json jump.json '[.paths[].hops[] | select(.cross_domain) | .latency.bound_ns] | sort |
+		length == 4 and .[2] < 20000 and .[3] == '"$(jq '.domains[1].clock.bound_ns' jump.json)"
+	json jump.json '[.flows[].latency.bound_ns] | sort == '"$(jq -c '[.paths[].end_to_end.bound_ns] |
+		sort' jump.json)"
+	"$VNETTRACE" report -f json jump/h0.vnt jump/h1.vnt jump/h2.vnt | cmp - jump.json
+	# Merged again they stay said, unless the reference is another one.
+	"$VNETTRACE" merge -q -o again.vnt jump.vnt
+	"$VNETTRACE" report -f json again.vnt | cmp - jump.json
+	"$VNETTRACE" merge -q -o two.vnt jump/h0.vnt jump/h1.vnt
+	"$VNETTRACE" merge -q -o again.vnt jump/h2.vnt two.vnt
+	"$VNETTRACE" report -f json again.vnt >again.json
+	json again.json '[.domains[].clock.segments[]] == []'
+}
+
 # The recipe is the manual's.
 @test "--clock FILE: clocks as they were found before, or as the user says" {
 	"$VNETTRACE" report -f json all.vnt | jq -r '.domains[] |

@@ -10,6 +10,7 @@
 
 #include "clock_stage.h"
 #include "lib/merge.h"
+#include "lib/ranges.h"
 #include "lib/writer.h"
 
 #define ANCHOR_NS       1e8
@@ -197,15 +198,22 @@ static void keep_log(void *context, const char *line)
 	snprintf(result->log + used, sizeof(result->log) - used, "%s\n", line);
 }
 
+struct bounds {
+	const struct trace_info *info;
+	struct ranges ranges;
+};
+
 static void take_tick(const struct stage *stage, const struct vnt_event *event, size_t host,
-		      const struct domain *domain, struct scene_result *result)
+		      const struct bounds *bounds, struct scene_result *result)
 {
 	long double truth = mono_clock(&stage->hosts[0], stage->ticks[host][event->key]);
 	double error = fabs((double)(event->time_ns - truth));
-	int64_t bound = domain->clock.bound_ns;
+	const struct place_seen then = {NAMES * host, ranges_span(&bounds->ranges, event->time_ns)};
+	int64_t bound = ranges_bound(&bounds->ranges, bounds->info, (struct place_seen){0}, then);
 
 	result->errors[result->count++] = error / 1e3;
 	result->missed += bound >= 0 && error > (double)bound;
+	result->better += bound < bounds->info->domains[host].clock.bound_ns / 2;
 }
 
 static void take_domains(const struct trace_info *info, struct scene_result *result)
@@ -227,6 +235,7 @@ static void merge_files(const struct stage *stage, struct reader **readers,
 			struct scene_result *result)
 {
 	char reason[MERGE_REASON_MAX];
+	struct bounds bounds = {0};
 	struct merge *merge;
 	struct batch batch;
 
@@ -234,16 +243,20 @@ static void merge_files(const struct stage *stage, struct reader **readers,
 		       result, reason))
 		errx(1, "%s", reason);
 	take_domains(merge_info(merge), result);
+	bounds.info = merge_info(merge);
 	while (merge_next(merge, &batch) > 0) {
+		for (size_t i = 0; batch.type == BATCH_RANGES && i < batch.count; i++)
+			if (ranges_add(&bounds.ranges, &batch.ranges[i]))
+				errx(1, "ranges_add");
 		for (size_t i = 0; batch.type == BATCH_EVENTS && i < batch.count; i++) {
 			const struct vnt_event *event = &batch.events[i];
 			size_t host = event->flow - TICK_FLOW;
 
 			if (host && host < stage->scene->hosts)
-				take_tick(stage, event, host, &merge_info(merge)->domains[host],
-					  result);
+				take_tick(stage, event, host, &bounds, result);
 		}
 	}
+	ranges_release(&bounds.ranges);
 	merge_close(merge);
 }
 

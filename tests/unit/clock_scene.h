@@ -66,7 +66,8 @@ struct scene {
 struct scene_result {
 	double *errors; /* in us, absolute, in order; owned */
 	size_t count;
-	size_t missed;     /* of those the errors that are beyond their host's bound */
+	size_t missed;     /* of those the errors that are beyond their host's bound at that time */
+	size_t better;     /* times whose bound is less than half of their host's */
 	size_t unbounded;  /* hosts */
 	size_t not_fitted; /* hosts, clock neither from packets nor from counters */
 	size_t counted;    /* hosts, clock from counters */

@@ -50,6 +50,7 @@ static const struct {
 	size_t not_fitted;
 	double error; /* largest at the 99th percentile, in us */
 	const char *line;
+	bool better; /* but in the moment of a jump bounds are as good as ever */
 } odd[] = {
 	{{"one way", 10, 2, PATH}, 1, 1, 1e9, "'h0' and 'h1' went one way only"},
 	{{"no anchors", 10, 2, PATH, PATH, .unanchored = true}, 1, 0, 1000, "'h1': "},
@@ -58,30 +59,39 @@ static const struct {
 	 2,
 	 2000,
 	 "'h3': packets connect it with 'h2', but not with 'h0'"},
-	{{"a step", 20, 2, PATH, PATH, .step_us = 500}, 0, 0, 1, "'h0' and 'h1' show 1 step"},
-	{{"a step back", 20, 2, PATH, PATH, .step_us = -500}, 0, 0, 1, "'h0' and 'h1' show 1 step"},
+	{{"a step", 20, 2, PATH, PATH, .step_us = 500}, 0, 0, 1, "'h0' and 'h1' show 1 step", true},
+	{{"a step back", 20, 2, PATH, PATH, .step_us = -500},
+	 0,
+	 0,
+	 1,
+	 "'h0' and 'h1' show 1 step",
+	 true},
 	{{"a step at the end", 20, 2, PATH, PATH, .step_us = 60, .jump_at = 0.97},
 	 0,
 	 0,
 	 1,
-	 "'h0' and 'h1' show 1 step"},
+	 "'h0' and 'h1' show 1 step",
+	 true},
 	{{"a step at the beginning", 20, 2, PATH, PATH, .step_us = -500, .jump_at = 0.1},
 	 0,
 	 0,
 	 1,
-	 "'h0' and 'h1' show 1 step"},
-	{{"asleep", 60, 2, PATH, PATH, .sleep_s = 20}, 0, 0, 1, "'h0' and 'h1' show 1 step"},
+	 "'h0' and 'h1' show 1 step",
+	 true},
+	{{"asleep", 60, 2, PATH, PATH, .sleep_s = 20}, 0, 0, 1, "'h0' and 'h1' show 1 step", true},
 	{{"a guest that is paused", 20, 2, PATH, PATH, .sleep_s = 2, .unaware = true},
 	 0,
 	 0,
 	 1,
-	 "'h0' and 'h1' show 1 step"},
+	 "'h0' and 'h1' show 1 step",
+	 true},
 	{{"a guest that moves", 20, 2, PATH, PATH, .sleep_s = 0.05, .unaware = true,
 	  .moved_ppm = 30},
 	 0,
 	 0,
 	 1,
-	 "'h0' and 'h1' show 1 step"},
+	 "'h0' and 'h1' show 1 step",
+	 true},
 	{{"a path that lies", 10, 4, PATH, PATH, .mesh = 1, .liar_us = 300},
 	 0,
 	 0,
@@ -124,6 +134,8 @@ Test(clock_scenes, what_goes_wrong_is_said)
 		cr_assert_eq(result.not_fitted, odd[i].not_fitted, "%s", name);
 		cr_assert_leq(p99(&result), odd[i].error, "%s: %g us", name, p99(&result));
 		cr_assert(strstr(result.log, odd[i].line), "%s: '%s'", name, result.log);
+		cr_assert(!odd[i].better || result.better >= result.count * 99 / 100, "%s: %zu",
+			  name, result.better);
 		scene_result_release(&result);
 	}
 }

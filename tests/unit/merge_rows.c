@@ -167,7 +167,8 @@ static void place_items(struct source *source)
 	}
 }
 
-/* Batches of any type in any order, with times that often repeat; anchors of all domains first. */
+/* Batches of any type but one in any order, with times that often repeat; anchors of all domains first.
+ * Ranges of another clock than the reference are not passed on. */
 static void make_items(struct source *source, size_t batches, size_t rows_max)
 {
 	uint64_t time_ns = EPOCH_NS + rand() % 100;
@@ -178,7 +179,7 @@ static void make_items(struct source *source, size_t batches, size_t rows_max)
 		source->items[source->count - 1].domain = i;
 	}
 	for (size_t i = 0; i < batches; i++) {
-		enum batch_type type = rand() % 2 ? BATCH_EVENTS : 1 + rand() % (BATCH_TYPES - 1);
+		enum batch_type type = rand() % 2 ? BATCH_EVENTS : 1 + rand() % (BATCH_RANGES - 1);
 		size_t rows = 1 + rand() % rows_max;
 
 		for (size_t row = 0; row < rows; row++) {
