@@ -395,62 +395,6 @@ Test(stats, bounds_of_clocks)
 	}
 }
 
-/* Domain 1 is known to 70 at all times, to 10 before 2000, and to 20 from 3000 on. */
-Test(stats, bounds_of_when_packets_were_seen)
-{
-	static const struct {
-		uint64_t times[2];
-		int64_t want;
-	} rows[] = {
-		{{1000, 1100}, 10}, {{1000, 1989}, 10}, /* at d when it is 1999, and ... */
-		{{1000, 1990}, 70},                     /* ... 2000 */
-		{{1000, 5000}, 20}, {{3000, 5000}, 20},
-		{{1000, 2500}, 70}, {{1000, 10000}, 70}, /* of which nothing is said */
-	};
-	struct fixture f;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		setup(&f, NO_HORIZON);
-		f.domains[0].clock.bound_ns = 0;
-		f.domains[1].clock.bound_ns = 70;
-		put(&f, BATCH_RANGES, &(struct range_row){1, 500, 2000, 0, 0, 10});
-		put(&f, BATCH_RANGES, &(struct range_row){1, 2000, 3000, 0, 0, 70});
-		put(&f, BATCH_RANGES, &(struct range_row){1, 3000, 9000, 0, 0, 20});
-		put(&f, BATCH_RANGES, &(struct range_row){0, 9000, 20000, 0, 0, 0});
-		see_path(&f, 1, "acd", rows[i].times[0] - 10);
-		see_path(&f, 2, "acd", rows[i].times[1] - 10);
-		finish(&f);
-		cr_assert(eq(i64, f.report.paths[0].hops[0].latency.bound_ns,
-			     i == 2 ? 10 : rows[i].want));
-		cr_assert(eq(i64, f.report.paths[0].hops[1].latency.bound_ns, 0));
-		cr_assert(eq(i64, f.report.paths[0].end_to_end.bound_ns, rows[i].want), "%zu", i);
-		cr_assert(eq(i64, f.report.flows[0].latency.bound_ns, rows[i].want));
-		cr_assert(eq(u64, f.report.nranges, 4));
-		teardown(&f);
-	}
-}
-
-/* More edges than spans: the bound is never less than it was. */
-Test(stats, bounds_of_many_ranges)
-{
-	struct fixture f;
-	int64_t largest = 0;
-
-	setup(&f, NO_HORIZON);
-	f.domains[0].clock.bound_ns = 0;
-	f.domains[1].clock.bound_ns = 1000;
-	for (uint64_t i = 0; i < 200; i++)
-		put(&f, BATCH_RANGES,
-		    &(struct range_row){1, 1000 + i * 100, 1100 + i * 100, 0, 0, 1 + i});
-	see_path(&f, 1, "ac", 1000 + 30 * 100);
-	see_path(&f, 2, "ac", 1000 + 150 * 100);
-	finish(&f);
-	largest = f.report.paths[0].hops[0].latency.bound_ns;
-	cr_assert(ge(i64, largest, 151));
-	cr_assert(le(i64, largest, 200));
-	teardown(&f);
-}
-
 Test(stats, tables)
 {
 	const struct flow_row name = {.hash = 7, .flow = {.proto = 17, .ethertype = 0x0800}};
