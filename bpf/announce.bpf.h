@@ -49,12 +49,13 @@ struct {
 	__uint(max_entries, VNT_NAT_SLOTS);
 } known_translations SEC(".maps");
 
-static __always_inline struct vnt_slot *reserve(__u32 cpu, __u64 *position)
+/* The first slot of a record of `count`. */
+static __always_inline struct vnt_slot *reserve(__u32 cpu, __u32 count, __u64 *position)
 {
 	struct vnt_ring *ring = bpf_map_lookup_elem(&rings, &cpu);
 	__u32 index;
 
-	if (!ring || !vnt_ring_reserve(ring, ring_slots, 1, position))
+	if (!ring || !vnt_ring_reserve(ring, ring_slots, count, position))
 		return NULL;
 	index = vnt_slot_index(cpu, ring_slots, *position);
 	return bpf_map_lookup_elem(&slots, &index);
@@ -83,7 +84,7 @@ static __always_inline bool begin_telling(struct announcement *announcement, __u
 	if (!known)
 		return false;
 	announcement->known = known;
-	announcement->slot = reserve(cpu, &announcement->position);
+	announcement->slot = reserve(cpu, 1, &announcement->position);
 	if (!announcement->slot)
 		return false;
 	announcement->slot->kind = kind;

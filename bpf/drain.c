@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "drain.h"
+#include "lib/datagrams.h"
 #include "lib/order.h"
 
 struct cpu {
@@ -41,6 +42,34 @@ int drain_open(struct drain **drain, struct tracer *tracer, uint32_t ring_slots,
 	return 0;
 }
 
+/* The record of a super-packet, just read. */
+static int add_datagrams(struct drain *drain, unsigned int number, const struct vnt_slot *slot)
+{
+	uint64_t words = tracer_position(drain->tracer, number) - slot->follow, all = 0;
+	uint32_t count = slot->follow * VNT_SLOT_WORDS;
+	int err = 0;
+
+	for (uint32_t i = 0; i < count && !err; i++) {
+		const struct vnt_slot *at =
+			tracer_slot(drain->tracer, number, words + i / VNT_SLOT_WORDS);
+		uint64_t word = at->words[i % VNT_SLOT_WORDS];
+		struct vnt_event event;
+
+		if (!i)
+			all = word;
+		if (!vnt_datagram_event(&slot->event, i, all, word, &event))
+			break;
+		err = order_add(drain->order, number, &event);
+	}
+	return err;
+}
+
+static int add_event(struct drain *drain, unsigned int number, const struct vnt_slot *slot)
+{
+	return slot->follow ? add_datagrams(drain, number, slot)
+			    : order_add(drain->order, number, &slot->event);
+}
+
 /*
  * Empties one ring. Whatever was reserved before `now_ns` lies before the head that is read after
  * it, and whatever is reserved later is younger (ring.h): once all up to that head is read, no event
@@ -69,7 +98,7 @@ static int drain_cpu(struct drain *drain, unsigned int number, uint64_t now_ns, 
 		if (slot->kind != VNT_SLOT_EVENT)
 			err = drain->announced(drain->context, slot);
 		else if (slot->event.time_ns >= from_ns)
-			err = order_add(drain->order, number, &slot->event);
+			err = add_event(drain, number, slot);
 	}
 	if (tracer_position(drain->tracer, number) == head)
 		cpu->watermark_ns = now_ns;

@@ -101,6 +101,7 @@ struct skb_shared_info {
 #define SKB_GSO_TCPV4  (1 << 0)
 #define SKB_GSO_TCPV6  (1 << 4)
 #define SKB_GSO_UDP_L4 (1 << 17)
+#define SKB_GSO_CUT    (SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4)
 
 /* Absent before Linux 6.2. */
 extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;

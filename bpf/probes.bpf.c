@@ -15,6 +15,7 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 #include "announce.bpf.h"
+#include "datagrams.bpf.h"
 #include "kernel.h"
 #include "shared.h"
 #include "lib/devtable.h"
@@ -28,7 +29,6 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile __u32 count_stride = 1;              /* lib/layout.h */
 const volatile __u32 named = VNT_ID_AUTO;           /* enum vnt_id */
 const volatile bool sampling = false;               /* what follows may be less than all */
-const volatile bool reads_pages = false;            /* this kernel lets read_pages() read */
 __u32 threshold = VNT_SAMPLE_ALL;                   /* lib/sample.h */
 const volatile __u32 filter_reach = VNT_HEADER_MAX; /* bytes that the filter may look at */
 const volatile struct vnt_ports ports = {0};        /* lib/tunnel.h */
@@ -58,20 +58,20 @@ static __always_inline struct vnt_count *find_count(__u32 cpu, __u32 probe)
 	return bpf_map_lookup_elem(&counts, &index);
 }
 
-static __always_inline void count_dropped(__u32 cpu, __u32 probe)
+static __always_inline void count_dropped(__u32 cpu, __u32 probe, __u32 packets)
 {
 	struct vnt_count *count = find_count(cpu, probe);
 
 	if (count)
-		__sync_fetch_and_add(&count->dropped, 1);
+		__sync_fetch_and_add(&count->dropped, packets);
 }
 
-static __always_inline void count_unread(__u32 cpu, __u32 probe)
+static __always_inline void count_unread(__u32 cpu, __u32 probe, __u32 packets)
 {
 	struct vnt_count *count = find_count(cpu, probe);
 
 	if (count)
-		__sync_fetch_and_add(&count->unread, 1);
+		__sync_fetch_and_add(&count->unread, packets);
 }
 
 static __always_inline void count_sampled(__u32 cpu, __u32 probe, __u32 length)
@@ -245,8 +245,9 @@ static __always_inline const struct skb_shared_info *shared_info(struct sk_buff 
 	return bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct skb_shared_info));
 }
 
-/* struct vnt_event says what. The kernel has looked at this line just before. */
-static __always_inline __u16 read_segment(struct sk_buff *skb, bool direct)
+/* struct vnt_event says what. The kernel has looked at this line just before. Of packets of the given types
+ * only. */
+static __always_inline __u16 read_segment(struct sk_buff *skb, unsigned int types, bool direct)
 {
 	const struct skb_shared_info *shared = shared_info(skb, direct);
 	unsigned short size = 0;
@@ -262,17 +263,32 @@ static __always_inline __u16 read_segment(struct sk_buff *skb, bool direct)
 		type = shared->gso_type;
 	else
 		bpf_core_read(&type, sizeof(type), &shared->gso_type);
-	return type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4) ? size : 0;
+	return type & types ? size : 0;
+}
+
+/* How many packets it is: a super-packet of UDP is all of its datagrams, see lib/datagrams.h. */
+static __always_inline __u32 count_packets(struct sk_buff *skb, const struct vnt_view *view,
+					   bool direct)
+{
+	__u16 segment;
+
+	if (protocol_of(view) == VNT_PROTO_TCP)
+		return 1;
+	segment = read_segment(skb, SKB_GSO_UDP_L4, direct);
+	return LIKELY(!segment) ? 1 : vnt_datagrams(view->ethertype, view->length, segment);
 }
 
 /* False if the packet may have a stamp that is out of reach: its ID is not known. What is read of it takes
  * the end of the view: the stack is full, and after the ID only addresses are looked up there. */
 static __always_inline bool identify(struct vnt_view *view, const struct around *around,
-				     __u32 segment, struct vnt_packet *packet)
+				     __u32 segment, struct vnt_packet *packet, bool usual)
 {
 	__u32 *option = &view->words[(VNT_HEADER_MAX - VNT_STAMP_BYTES) / 4];
 
-	vnt_packet_parse_as(view, segment, packet, &named);
+	if (usual)
+		vnt_packet_parse_usual(view, segment, packet, &named);
+	else
+		vnt_packet_parse_as(view, segment, packet, &named);
 	if (LIKELY(!packet->stamp_at))
 		return true;
 	if (packet->stamp_at + VNT_STAMP_BYTES > view->linear ||
@@ -283,47 +299,38 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 	return true;
 }
 
-/* Whether some of the payload that a UDP packet is named by is in pages: in what UDP_SEGMENT is to cut, and
- * what it was cut into. */
-static __always_inline bool is_paged(const struct vnt_view *view)
-{
-	__u32 at = view->ethertype == VNT_ETHERTYPE_IPV6 ? 6 : 9;
-
-	return view->linear < view->length && view->header[at] == VNT_PROTO_UDP;
-}
-
-/* Appends to the view as much from there as a digest may lack. `offset` is where the view begins. Not inline:
- * the stack of its callers is full. */
-static __noinline int read_pages(struct __sk_buff *context, struct vnt_view *view, __u32 offset)
-{
-	__u32 at = view->available, bytes = view->length - at;
-	struct bpf_dynptr dynptr;
-
-	if (!reads_pages || at > VNT_HEADER_MAX - VNT_DIGEST_MAX)
-		return 0;
-	if (bytes > VNT_DIGEST_MAX)
-		bytes = VNT_DIGEST_MAX;
-	if (!bpf_dynptr_from_skb(context, 0, &dynptr) &&
-	    !bpf_dynptr_read(view->header + at, bytes, &dynptr, offset + at, 0))
-		view->available = at + bytes;
-	return 0;
-}
-
 /* The same, for the verifier to go through once, not on each of the ways that lead here: there are too many. */
 __noinline int identify_apart(struct vnt_view *view, struct around *around, __u32 segment,
 			      struct vnt_packet *packet)
 {
 	if (!view || !around || !packet)
 		return 0;
-	return identify(view, around, segment, packet);
+	return identify(view, around, segment, packet, false);
 }
 
 static __always_inline bool call_identify(struct vnt_view *view, struct around *around,
 					  __u32 segment, struct vnt_packet *packet, bool direct)
 {
-	if (sampling || !direct)
-		return identify_apart(view, around, segment, packet);
-	return identify(view, around, segment, packet);
+	if (!sampling && direct && LIKELY(vnt_is_usual(view)))
+		return identify(view, around, segment, packet, true);
+	return identify_apart(view, around, segment, packet);
+}
+
+/* The same as count_packets(), of what is recorded already. */
+static __always_inline __u32 packets_of(const struct vnt_slot *slot, const struct vnt_view *view)
+{
+	__u32 segment = slot->event.segment;
+
+	return slot->follow ? vnt_datagrams(view->ethertype, view->length, segment) : 1;
+}
+
+/* The slots that its record takes beyond the first. */
+static __always_inline __u32 count_following(struct sk_buff *skb, const struct vnt_view *view,
+					     bool direct)
+{
+	__u32 packets = count_packets(skb, view, direct);
+
+	return LIKELY(packets == 1) ? 0 : vnt_datagrams_slots(packets);
 }
 
 /* `leaves`: this host may have translated it (nat.bpf.h). */
@@ -337,50 +344,60 @@ static __always_inline void record(struct sk_buff *skb, struct __sk_buff *contex
 	bool known = true;
 	__u64 position;
 	__u16 segment;
+	__u32 follow;
 
 	if (direct) {
 		if (UNLIKELY(is_paged(view)))
 			read_pages(context, view, around->inner - (__u64)skb->data);
 		VNT_FORGET(view->available, view->words[0]);
 	}
+	follow = count_following(skb, view, direct);
 	if (sampling) {
-		segment = read_segment(skb, direct);
+		segment = read_segment(skb, SKB_GSO_CUT, direct);
 		known = call_identify(view, around, segment, &packet, direct);
 		if (vnt_sample_level(named == VNT_ID_PAYLOAD ? 0 : packet.flow, packet.key,
-				     packet.payload, packet.flags) > threshold) {
+				     packet.payload, packet.flags) > threshold &&
+		    !follow) { /* else each of them is sampled later */
 			count_sampled(cpu, probe, packet.length);
 			return;
 		}
 	}
-	slot = reserve(cpu, &position);
+	slot = reserve(cpu, 1 + follow, &position);
 	if (!slot) {
-		count_dropped(cpu, probe);
+		count_dropped(cpu, probe, count_packets(skb, view, direct));
 		return;
 	}
+	slot->kind = VNT_SLOT_EVENT;
+	slot->follow = follow; /* these two now: the stack is full */
+	slot->event.cpu = cpu;
 	slot->event.time_ns = bpf_ktime_get_ns();
 	if (!sampling)
-		segment = read_segment(skb, direct);
-	slot->event.segment = segment; /* now: the stack is full */
+		segment = read_segment(skb, SKB_GSO_CUT, direct);
+	slot->event.segment = segment;
 	if (!sampling)
 		known = call_identify(view, around, segment, &packet, direct);
-	announce_flow(cpu, view, &packet); /* before the event can be read */
+	announce_flow(slot->event.cpu, view, &packet); /* before the event can be read */
 	slot->event.flow = packet.flow;
 	slot->event.key = packet.key;
 	slot->event.length = packet.length;
 	slot->event.payload = packet.payload;
 	slot->event.probe = probe;
-	slot->event.cpu = cpu;
 	slot->event.outer = 0;
 	slot->event.flags = packet.flags;
 	slot->event.id = packet.id;
 	slot->event.pad = 0;
-	slot->event.slot = VNT_SLOT_EVENT; /* and nothing follows */
+	if (UNLIKELY(slot->event.flags & VNT_PACKET_SHORT) && is_paged(view))
+		known = false;
+	if (UNLIKELY(slot->follow))
+		known = known && direct &&
+			put_datagrams(context, (union datagrams *)view, &slot->event,
+				      around->inner - (__u64)skb->data, position + 1);
 	if (UNLIKELY(!known)) {
 		slot->kind = VNT_SLOT_NOTHING;
-		count_unread(cpu, probe);
+		count_unread(slot->event.cpu, probe, packets_of(slot, view));
 	}
 	if (UNLIKELY(around->found))
-		record_around(cpu, view, around, slot, direct);
+		record_around(slot->event.cpu, view, around, slot, direct);
 	if (leaves && UNLIKELY(connection_of(skb)))
 		announce_translation(connection_of(skb), &slot->event, direct);
 	vnt_slot_publish(slot, position);

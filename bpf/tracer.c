@@ -65,6 +65,11 @@ const struct vnt_slot *tracer_next(struct tracer *tracer, unsigned int cpu)
 	return slot;
 }
 
+const struct vnt_slot *tracer_slot(const struct tracer *tracer, unsigned int cpu, uint64_t position)
+{
+	return &cpu_slots(tracer, cpu)[position & (tracer->ring_slots - 1)];
+}
+
 void tracer_release(struct tracer *tracer, unsigned int cpu)
 {
 	vnt_ring_release(cpu_ring(tracer, cpu), tracer->positions[cpu]);

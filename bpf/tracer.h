@@ -65,8 +65,11 @@ uint64_t tracer_head(const struct tracer *tracer, unsigned int cpu);
 /* Position of the slot that tracer_next() would return. */
 uint64_t tracer_position(const struct tracer *tracer, unsigned int cpu);
 
-/* The next published slot of this CPU, or NULL. It is valid until tracer_release(). */
+/* The first slot of the next published record of this CPU, or NULL. It is valid until tracer_release(), and so
+ * are those that follow it: the last one's position is one before that of the next record. */
 const struct vnt_slot *tracer_next(struct tracer *tracer, unsigned int cpu);
+const struct vnt_slot *tracer_slot(const struct tracer *tracer, unsigned int cpu,
+				   uint64_t position);
 void tracer_release(struct tracer *tracer, unsigned int cpu);
 
 /* What the probe did not keep on that CPU so far. */

@@ -26,9 +26,11 @@ struct vnt_event {
 	__u64 outer;   /* hash of the tunnel that the packet was in; 0 if in none */
 	__u16 probe;
 	__u16 cpu;
-	__u16 flags;   /* VNT_PACKET_* */
-	__u16 segment; /* payload of each packet of a super-packet (GSO, GRO); 0 if it is none */
-	__u16 id;      /* IPv4: identification; of a super-packet that of its first packet */
+	__u16 flags; /* VNT_PACKET_* */
+	/* Payload of each packet of a super-packet (GSO, GRO); 0 if it is none. A datagram that was in one
+	 * is an event of its own: 0 if its IP ID is known, not only where it was in there (datagrams.h). */
+	__u16 segment;
+	__u16 id; /* IPv4: identification; of a super-packet that of its first packet */
 	__u16 pad;
 	__u32 slot; /* of what a ring holds it in (ring.h) */
 };

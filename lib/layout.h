@@ -34,7 +34,7 @@ struct vnt_count {
 	__u64 dropped; /* events that found the ring full */
 	__u64 sampled; /* packets that the sampling rate left out */
 	__u64 sampled_bytes;
-	__u64 unread; /* packets with a stamp out of reach */
+	__u64 unread; /* packets whose payload or stamp is out of reach */
 };
 _Static_assert(VNT_LINE % sizeof(struct vnt_count) == 0, "a line holds whole counts");
 

@@ -12,13 +12,13 @@
  *   key   TCP with payload: IP ID << 48 | (TSval & 0xffff) << 32 | sequence number;
  *                         stamped: stamp << 32 | sequence number
  *         TCP without:      digest of IP ID, sequence, acknowledgement, flags, window, options
- *         UDP, UDP-Lite:    digest of IP ID, length and the first payload bytes
+ *         UDP, UDP-Lite:    digest of length and the first payload bytes, in the last 16 bits the IP ID
  *         anything else:    digest of IP ID and the first bytes, without ICMP's and SCTP's checksum
  *         later fragments:  digest of IP ID, offset, length and the first bytes
  *
  * One packet that is several elsewhere has the ID of the first of them: of a super-packet (GSO, GRO),
- * that of its first segment; of a datagram, that of its first fragment. So no length is part of the
- * ID but UDP's own, which fragments leave as it is.
+ * that of its first segment (for the others of UDP, see datagrams.h); of a datagram, that of its first
+ * fragment. So no length is part of the ID but UDP's own, which fragments leave as it is.
  *
  * What address translation changes is in the flow, never in the key. A key that must name the packet
  * on its own (VNT_ID_PAYLOAD) is that of TCP without payload for all TCP.
@@ -140,6 +140,7 @@ struct vnt_digest {
 	__u64 seed;
 	__u32 first;
 	__u32 bytes;
+	__u32 datagram; /* the IP ID is not in it, but behind it */
 };
 
 /* Where the network header ends and what it says about the rest. */
@@ -158,22 +159,12 @@ static __always_inline __u64 vnt_digest_seed(__u64 id, __u32 length)
 	return vnt_mix(VNT_SEED, id << 16 ^ length);
 }
 
-/* At most VNT_DIGEST_MAX bytes; what is out of reach counts as absent and sets VNT_PACKET_SHORT. */
-static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_packet *packet,
-					const struct vnt_digest *digest)
+/* `bytes` is at most VNT_DIGEST_MAX. */
+static __always_inline __u64 vnt_digest_bytes(const struct vnt_view *view, __u32 first, __u32 bytes,
+					      __u64 seed)
 {
-	__u32 first = digest->first, bytes = digest->bytes;
-	__u32 reach = first * 4 < view->available ? view->available - first * 4 : 0;
-	__u64 hash, sum;
+	__u64 hash = seed, sum = bytes; /* so that bytes that are not there differ from zeros */
 
-	if (bytes > VNT_DIGEST_MAX)
-		bytes = VNT_DIGEST_MAX;
-	if (bytes > reach) {
-		bytes = reach;
-		packet->flags |= VNT_PACKET_SHORT;
-	}
-	hash = digest->seed;
-	sum = bytes; /* so that bytes that are not there differ from zeros */
 	VNT_UNROLL
 	for (__u32 done = 0; done < VNT_DIGEST_MAX; done += 8) {
 		__u32 at = first + done / 4;
@@ -188,6 +179,22 @@ static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_
 		sum += value;
 	}
 	return vnt_seal(hash, sum);
+}
+
+/* At most VNT_DIGEST_MAX bytes; what is out of reach counts as absent and sets VNT_PACKET_SHORT. */
+static __always_inline __u64 vnt_digest(const struct vnt_view *view, struct vnt_packet *packet,
+					const struct vnt_digest *digest)
+{
+	__u32 first = digest->first, bytes = digest->bytes;
+	__u32 reach = first * 4 < view->available ? view->available - first * 4 : 0;
+
+	if (bytes > VNT_DIGEST_MAX)
+		bytes = VNT_DIGEST_MAX;
+	if (bytes > reach) {
+		bytes = reach;
+		packet->flags |= VNT_PACKET_SHORT;
+	}
+	return vnt_digest_bytes(view, first, bytes, digest->seed);
 }
 
 /* Sets the key if the segment carries data, else what its key is a digest of. */
@@ -241,15 +248,22 @@ static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vn
 		packet->stamp_at = at * 4 + length + vnt_stamp_offset(length);
 		rest = length;
 	}
+	if (transport->segment && transport->segment + 8 < rest) {
+		length = transport->segment + 8;
+		packet->length -= rest - length;
+		rest = length;
+	}
 	packet->payload = rest - 8;
 	digest->first = at + 2;
 	digest->bytes = rest - 8;
-	if (transport->segment && transport->segment + 8 < length) {
-		length = transport->segment + 8;
-		if (digest->bytes > transport->segment)
-			digest->bytes = transport->segment;
-	}
-	digest->seed = vnt_digest_seed(transport->id, length);
+	digest->seed = vnt_digest_seed(0, length);
+	digest->datagram = 1;
+}
+
+/* The key that ends with the IP ID, and its first bits are the same whatever that is. */
+static __always_inline __u64 vnt_datagram_key(__u64 digest, __u16 id)
+{
+	return (digest & ~0xffffull) | id;
 }
 
 /* `option` is what lies at packet->stamp_at: if it is a stamp, the key becomes the stamped packet's. */
@@ -429,6 +443,7 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 {
 	struct vnt_digest digest;
 
+	digest.datagram = 0;
 	/* No length in the header: a super-packet beyond 64 KiB, a jumbogram, or not IP. */
 	if (!packet->length)
 		packet->length = view->length;
@@ -439,7 +454,29 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 		vnt_parse_other(view, packet, &digest);
 	if (!(packet->flags & VNT_PACKET_TCP_DATA))
 		packet->key = vnt_digest(view, packet, &digest);
+	if (digest.datagram)
+		packet->key = vnt_datagram_key(packet->key, packet->id);
 	packet->flow = vnt_seal_flow(packet->flow, view->ethertype, packet->ports, packet->proto);
+}
+
+/* IPv4 without options: then all places are constants. */
+static __always_inline int vnt_is_usual(const struct vnt_view *view)
+{
+	return view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS) &&
+	       vnt_word(view, 0) >> 24 == 0x45;
+}
+
+/* As vnt_packet_parse_as(), of a usual packet only. */
+static __always_inline void vnt_packet_parse_usual(const struct vnt_view *view, __u32 segment,
+						   struct vnt_packet *packet,
+						   const volatile __u32 *named)
+{
+	struct vnt_transport transport = {.segment = segment, .named = named};
+
+	__builtin_memset(packet, 0, sizeof(*packet));
+	vnt_parse_ipv4(view, packet, &transport);
+	transport.at = VNT_IPV4_WORDS;
+	vnt_parse_rest(view, packet, &transport);
 }
 
 /*
@@ -450,18 +487,10 @@ static __always_inline void vnt_packet_parse_as(const struct vnt_view *view, __u
 						struct vnt_packet *packet,
 						const volatile __u32 *named)
 {
-	int ipv4 = view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS);
 	struct vnt_transport transport = {.segment = segment, .named = named};
 
 	__builtin_memset(packet, 0, sizeof(*packet));
-	if (__builtin_expect(ipv4 && vnt_word(view, 0) >> 24 == 0x45, 1)) {
-		/* Once more for the most frequent case, in which all places are constants. */
-		vnt_parse_ipv4(view, packet, &transport);
-		transport.at = VNT_IPV4_WORDS;
-		vnt_parse_rest(view, packet, &transport);
-		return;
-	}
-	if (ipv4)
+	if (view->ethertype == VNT_ETHERTYPE_IPV4 && vnt_reaches(view, VNT_IPV4_WORDS))
 		vnt_parse_ipv4(view, packet, &transport);
 	else if (view->ethertype == VNT_ETHERTYPE_IPV6 && vnt_reaches(view, VNT_IPV6_WORDS))
 		vnt_parse_ipv6(view, packet, &transport);

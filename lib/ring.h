@@ -71,6 +71,7 @@ struct vnt_slot {
 			__u16 follow; /* slots of this record after the first */
 		};
 		__u8 bytes[VNT_SLOT_BYTES]; /* a slot that follows */
+		__u64 words[VNT_SLOT_BYTES / 8];
 	};
 };
 _Static_assert(sizeof(struct vnt_slot) == 64, "a slot is a cache line");

@@ -6,8 +6,8 @@
 #define RING_MAX  (1u << 28)
 #define CHAIN_MAX 4096 /* entries that are looked at; no real flow has as many in a window */
 
-/* A window is a row of 2^n positions: a segment or two, or a few datagrams. */
-static const unsigned int window_logs[] = {[PIECE_TCP] = 12, [PIECE_UDP] = 4};
+/* A window is a row of 2^n positions: a segment or two, or a datagram. */
+static const unsigned int window_logs[] = {[PIECE_TCP] = 12, [PIECE_UDP] = 0};
 
 static uint32_t piece_window(const struct piece *piece, uint32_t position)
 {
@@ -90,6 +90,7 @@ static int segments_index(struct segments *segments, struct piece *piece)
 		window = piece_window(piece, window << window_logs[piece->kind]); /* wrap around */
 		*segments_entry(segments, segments->entries_end) =
 			(struct entry){window_hash(piece, window), piece->number, 0};
+		piece->entry = segments->entries_end;
 		segments_chain(segments, segments->entries_end++);
 		piece->entries++;
 	}
@@ -130,17 +131,20 @@ static uint16_t piece_id(const struct piece *piece, uint32_t position)
 	return piece->journey.id + (piece->segment ? before / piece->segment : 0);
 }
 
-/* Whether two pieces of a flow, kind and mark, of which one begins in the other, are of one transmission. */
-static bool piece_fits(const struct piece *a, const struct piece *b, uint32_t position,
-		       uint64_t horizon_ns)
+static bool pieces_near(const struct piece *a, const struct piece *b, uint64_t horizon_ns)
 {
 	uint64_t apart = piece_time(a) > piece_time(b) ? piece_time(a) - piece_time(b)
 						       : piece_time(b) - piece_time(a);
 
-	if (apart > horizon_ns)
+	return apart <= horizon_ns;
+}
+
+/* Whether two pieces of a flow, kind and mark, of which one begins in the other, are of one transmission. */
+static bool piece_fits(const struct piece *a, const struct piece *b, uint32_t position,
+		       uint64_t horizon_ns)
+{
+	if (!pieces_near(a, b, horizon_ns))
 		return false;
-	if (a->kind == PIECE_UDP)
-		return a->start != b->start;
 	if (a->journey.flags & VNT_PACKET_STAMPED)
 		return true;
 	return piece_id(a, position) == piece_id(b, position) || a->journey.id == b->journey.id;
@@ -186,6 +190,26 @@ static int segments_look(struct segments *segments, const struct piece *piece, u
 	return err;
 }
 
+struct piece *segments_alike(const struct segments *segments, const struct piece *piece,
+			     const struct piece *last)
+{
+	uint32_t hash = window_hash(piece, piece_window(piece, piece->start));
+	uint32_t number = last ? segments_entry(segments, last->entry)->next
+			       : *segments_head(segments, hash);
+
+	for (int i = 0; i < CHAIN_MAX && entry_alive(segments, number); i++) {
+		const struct entry *entry = segments_entry(segments, number);
+		struct piece *other = segments_piece(segments, entry->piece);
+
+		number = entry->next;
+		if (entry->hash == hash && other != piece && other->kind == piece->kind &&
+		    other->flow == piece->flow && other->mark == piece->mark &&
+		    other->start == piece->start && pieces_near(piece, other, segments->horizon_ns))
+			return other;
+	}
+	return NULL;
+}
+
 /* All that may overlap the oldest piece has come. */
 static int segments_hand_out(struct segments *segments)
 {
@@ -195,6 +219,8 @@ static int segments_hand_out(struct segments *segments)
 
 	if (piece->kind == PIECE_WHOLE)
 		return segments->done(segments->context, &piece->journey);
+	if (piece->kind == PIECE_UDP)
+		return datagram_hand_out(segments, piece);
 	segments->ncovers = 0;
 	err = segments_cover(segments, piece, 0);
 	for (; windows && !err; windows--, window++) {
@@ -242,15 +268,14 @@ static int piece_copy(struct piece *piece, const struct journey *journey)
 static void piece_measure(struct piece *piece, struct cut_flow *flow)
 {
 	const struct sighting *seen = journey_sightings(&piece->journey);
+	uint32_t longest = 0;
 	bool plain = false;
 
 	for (uint32_t i = 0; i < piece->journey.count; i++) {
-		uint32_t reach = piece_reach(piece, &seen[i]);
-
-		piece->span = reach > piece->span ? reach : piece->span;
+		piece->span = seen[i].data > piece->span ? seen[i].data : piece->span;
 		plain |= !seen[i].segment;
-		if (seen[i].segment && seen[i].data > piece->bytes) {
-			piece->bytes = seen[i].data;
+		if (seen[i].segment && seen[i].data > longest) {
+			longest = seen[i].data;
 			piece->segment = seen[i].segment;
 		}
 	}
@@ -261,48 +286,8 @@ static void piece_measure(struct piece *piece, struct cut_flow *flow)
 /* An impossible one is left as it is. */
 static bool piece_is_sane(const struct piece *piece)
 {
-	if (piece->kind == PIECE_UDP)
-		return piece->span <= DATAGRAMS_MAX;
 	return piece->span <= SPAN_MAX &&
 	       (!piece->segment || piece->span / piece->segment < STEPS_MAX);
-}
-
-/* The payload that came with datagrams is of no use to those who get them whole. */
-static void piece_leave_whole(struct piece *piece, bool undecided)
-{
-	struct journey *journey = &piece->journey;
-	struct sighting *seen = journey->count > JOURNEY_INLINE ? journey->many : journey->few;
-
-	piece->kind = PIECE_WHOLE;
-	journey->undecided = undecided;
-	for (uint32_t i = 0; i < journey->count; i++)
-		seen[i].data = 0;
-}
-
-static void piece_set_datagram(struct segments *segments, struct piece *piece,
-			       struct cut_flow *flow)
-{
-	enum datagram_place place;
-
-	piece->kind = PIECE_UDP;
-	piece_measure(piece, flow);
-	if (segments->sampled || !piece_is_sane(piece)) {
-		piece_leave_whole(piece, !piece->segment);
-		return;
-	}
-	place = datagram_find(segments, flow, piece);
-	if (place == DATAGRAM_UNDECIDED && !piece->segment) {
-		piece_leave_whole(piece, true);
-		return;
-	}
-	piece->journey.undecided |= place == DATAGRAM_UNDECIDED;
-	piece->inside = place != DATAGRAM_ALONE;
-	if (place != DATAGRAM_INSIDE) {
-		piece->start = flow->position;
-		flow->position += piece->span;
-	}
-	if (piece->segment)
-		flow->recent[flow->nrecent++ % RECENT_MAX] = piece->number;
 }
 
 static void piece_set_bytes(struct piece *piece, struct cut_flow *flow)
@@ -334,7 +319,7 @@ static int segments_add(struct segments *segments, const struct journey *journey
 	if (journey->flags & VNT_PACKET_TCP_DATA)
 		piece_set_bytes(piece, &segments->flows[flow]);
 	else if (journey->payload)
-		piece_set_datagram(segments, piece, &segments->flows[flow]);
+		datagram_set(piece, &segments->flows[flow]);
 	if (piece->kind != PIECE_WHOLE)
 		err = segments_index(segments, piece);
 	if (err)

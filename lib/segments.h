@@ -4,8 +4,8 @@
  *
  * With offloads on, one packet of a probe (TSO, GSO, GRO) is many at another one. Of TCP data, two
  * packets are of the same transmission if they share bytes, the TSval, and the IP ID where they overlap:
- * it counts up from segment to segment, or is the same in all. UDP has no numbers of its own: see
- * segments_udp.c.
+ * it counts up from segment to segment, or is the same in all. Of UDP the probes cut super-packets up
+ * themselves (datagrams.h); what is left is that of some the IP ID is a guess, see segments_udp.c.
  *
  * What comes out is cut at the ends of all packets that overlap, and goes where any of them was seen: so
  * it is the segment on the wire where one was seen, else the super-packet. Once a flow's segments were
@@ -15,8 +15,7 @@
  * since until then something may come that overlaps; within a flow they stay in order of their first
  * sighting. They are held for another horizon, for others to be cut by.
  *
- * What is undecided may have been in a super-packet, but it is not known in which: it comes out on its own,
- * and that part of the super-packet does not. Over IPv6, which has no IDs, that is all but the first.
+ * What is undecided may be one packet with something else that comes out.
  */
 #ifndef VNT_SEGMENTS_H
 #define VNT_SEGMENTS_H
@@ -36,7 +35,7 @@ int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns);
 /* Whether anything may come out late. */
 bool segments_began(const struct segments *segments);
 
-/* From here on datagrams are sampled one by one: what is known of a part of them says nothing of others. */
+/* From here on datagrams may be missing where they were in a super-packet, as their ID was a guess. */
 void segments_sample(struct segments *segments);
 
 /* A journey_fn, for join_open(): in order of their first sighting. 0, -ENOMEM, or what `done` returned. */

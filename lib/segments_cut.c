@@ -9,28 +9,19 @@ struct part {
 	size_t nseen;              /* in segments->seen */
 	const struct piece *first; /* whose sighting is the earliest */
 	uint64_t first_ns;
-	const struct cover *datagram; /* UDP: the one that is no super-packet, or any */
-	bool doubtful;                /* what was seen of it may be more than is known */
 };
-
-/* Positions from one packet of a super-packet to the next. */
-static uint32_t piece_step(const struct piece *piece, const struct sighting *sighting)
-{
-	return piece->kind == PIECE_TCP ? sighting->segment : 1;
-}
 
 static int part_see(struct segments *segments, struct part *part, const struct cover *cover,
 		    const struct sighting *sighting)
 {
 	const struct piece *piece = cover->piece;
-	uint32_t before = part->begin - cover->begin, reach = piece_reach(piece, sighting);
-	uint32_t step = piece_step(piece, sighting);
+	uint32_t before = part->begin - cover->begin, reach = sighting->data;
+	uint32_t step = sighting->segment;
 	int err;
 
 	if (reach <= before)
 		return 0;
-	if (segments->flows[piece->flow].cut && sighting->segment &&
-	    reach - before > step - before % step)
+	if (segments->flows[piece->flow].cut && step && reach - before > step - before % step)
 		reach = before + step - before % step;
 	if (part->end > cover->begin + reach)
 		part->end = cover->begin + reach;
@@ -81,9 +72,6 @@ static int segments_part(struct segments *segments, struct part *part, size_t ne
 		const struct cover *cover = &segments->active[i];
 		const struct sighting *seen = journey_sightings(&cover->piece->journey);
 
-		if (!part->datagram || !cover->piece->segment)
-			part->datagram = cover;
-		part->doubtful |= cover->piece->doubtful;
 		for (uint32_t k = 0; k < cover->piece->journey.count && !err; k++)
 			err = part_see(segments, part, cover, &seen[k]);
 	}
@@ -103,41 +91,24 @@ static void sort_sightings(struct sighting *seen, size_t n)
 	}
 }
 
-/* Bytes of the part, with the headers of one packet. */
-static uint32_t part_length(const struct part *part, const struct piece *piece)
-{
-	const struct cover *cover = part->datagram;
-	uint32_t begin = part->begin - cover->begin, end = part->end - cover->begin;
-
-	if (piece->kind == PIECE_TCP)
-		return piece->headers + part->end - part->begin;
-	if (!cover->piece->segment)
-		return cover->piece->journey.length;
-	begin *= cover->piece->segment;
-	end *= cover->piece->segment;
-	return piece->headers + (end < cover->piece->bytes ? end : cover->piece->bytes) - begin;
-}
-
 static int segments_emit(struct segments *segments, const struct piece *piece,
 			 const struct part *part)
 {
 	struct sighting *seen = segments->seen;
 	struct journey journey = {
 		.flow = piece->journey.flow,
-		.key = piece->journey.key + (piece->kind == PIECE_UDP ? part->begin : 0),
-		.length = part_length(part, piece),
+		.key = (piece->journey.key & ~(uint64_t)UINT32_MAX) |
+		       (uint32_t)(piece->start + part->begin),
+		.length = piece->headers + part->end - part->begin,
+		.payload = part->end - part->begin,
 		.flags = piece->journey.flags,
 		.undecided = piece->journey.undecided,
 		.count = part->nseen,
 	};
 
-	journey.payload = journey.length - piece->headers;
-	if (piece->kind == PIECE_TCP)
-		journey.key = (piece->journey.key & ~(uint64_t)UINT32_MAX) |
-			      (uint32_t)(piece->start + part->begin);
 	sort_sightings(seen, part->nseen);
 	for (size_t i = 0; i < part->nseen; i++)
-		seen[i].data = piece->kind == PIECE_TCP ? part->end - part->begin : 0;
+		seen[i].data = journey.payload;
 	if (part->nseen > JOURNEY_INLINE)
 		journey.many = seen;
 	else
@@ -157,8 +128,6 @@ int segments_cut(struct segments *segments, const struct piece *piece)
 		err = segments_activate(segments, at, &next);
 		if (!err)
 			err = segments_part(segments, &part, next);
-		if (part.doubtful && part.begin > (uint32_t)part.datagram->begin)
-			part.first = NULL; /* the undecided ones stand for it */
 		if (!err && part.first == piece)
 			err = segments_emit(segments, piece, &part);
 		at = part.end;

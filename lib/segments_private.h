@@ -9,12 +9,10 @@
 #define SPAN_MAX  (1u << 20) /* positions: twice the largest super-packet */
 #define STEPS_MAX 4096       /* packets in one of them */
 
-#define DATAGRAMS_MAX 128 /* in a super-packet; Linux goes as far */
-
 enum piece_kind {
 	PIECE_WHOLE, /* overlaps nothing */
 	PIECE_TCP,   /* positions are sequence numbers */
-	PIECE_UDP,   /* positions are datagrams, numbered as they come */
+	PIECE_UDP,   /* start and mark are the key without IP ID */
 };
 
 /* What join.h takes for one packet. */
@@ -22,17 +20,16 @@ struct piece {
 	struct journey journey; /* owns its sightings */
 	uint32_t number;        /* of the piece */
 	uint32_t flow;
-	uint32_t mark;  /* only pieces with the same one overlap */
-	uint32_t start; /* position */
-	uint32_t span;  /* positions, of its longest sighting */
-	uint32_t bytes; /* payload of that one, if it is a super-packet */
-	uint16_t segment;
+	uint32_t mark;    /* only pieces with the same one overlap */
+	uint32_t start;   /* position */
+	uint32_t span;    /* positions, of its longest sighting */
+	uint16_t segment; /* of the longest super-packet */
 	uint16_t kind;
 	uint32_t headers; /* bytes around the payload of each packet */
 	uint32_t entries; /* in the index */
-	bool inside;      /* UDP: of another super-packet, if not known of which */
-	uint64_t taken[DATAGRAMS_MAX / 64]; /* UDP: a bit for each datagram that was found */
-	bool doubtful; /* UDP: others of it may be there, and not known as such */
+	uint32_t entry;   /* the last of them */
+	bool guessed;     /* UDP: its IP ID is, everywhere */
+	bool settled;     /* UDP: handed out with another one */
 };
 
 /* A piece that overlaps the one at hand, from position `begin` of that one on. */
@@ -41,20 +38,15 @@ struct cover {
 	const struct piece *piece;
 };
 
-#define RECENT_MAX 64
+#define GUESSERS_MAX 12
 
 struct cut_flow {
-	uint64_t first_ns; /* of its super-packets */
-	bool cut;          /* segments of super-packets were seen */
-	uint32_t position; /* UDP: the next one */
-	uint32_t nrecent;
-	uint32_t recent[RECENT_MAX]; /* UDP: numbers of the super-packets that came last */
-};
-
-enum datagram_place {
-	DATAGRAM_ALONE,
-	DATAGRAM_INSIDE, /* of a super-packet: its start is set */
-	DATAGRAM_UNDECIDED,
+	uint64_t first_ns;  /* of its super-packets */
+	bool cut;           /* segments of super-packets were seen */
+	bool guessed;       /* UDP: there was such a piece */
+	bool many_guessers; /* UDP: there are more than these */
+	uint16_t nguessers; /* UDP: probes that guessed IP IDs */
+	uint16_t guessers[GUESSERS_MAX];
 };
 
 /* An entry of the index is a piece in one window of positions. Entries and pieces come and go in the
@@ -104,19 +96,13 @@ static inline struct piece *segments_piece(const struct segments *segments, uint
 	return &segments->pieces[number & (segments->pieces_size - 1)];
 }
 
-/* Positions of the piece that were seen there. */
-static inline uint32_t piece_reach(const struct piece *piece, const struct sighting *sighting)
-{
-	if (piece->kind == PIECE_TCP)
-		return sighting->data;
-	if (!sighting->segment)
-		return 1;
-	return (sighting->data + sighting->segment - 1) / sighting->segment;
-}
+/* Other pieces of that kind, flow, mark and start, at most a horizon older or younger: the first, or the one
+ * after `last`. NULL: no more. */
+struct piece *segments_alike(const struct segments *segments, const struct piece *piece,
+			     const struct piece *last);
 
-/* In which super-packet a datagram is, or the one that begins with it. */
-enum datagram_place datagram_find(const struct segments *segments, const struct cut_flow *flow,
-				  struct piece *piece);
+void datagram_set(struct piece *piece, struct cut_flow *flow);
+int datagram_hand_out(struct segments *segments, struct piece *piece);
 
 /* Hands out what was seen of the piece before any other that it overlaps; segments->covers are these and
  * itself. */

@@ -1,133 +1,143 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * segments_udp.c - which super-packet a datagram is a part of.
+ * segments_udp.c - datagrams of which an IP ID is a guess (datagrams.h).
  *
- * The n-th datagram of a super-packet has its IP ID plus n. But Linux counts a super-packet that it sends
- * as one, or all have ID 0, so the next one's IDs are nearly the same. What is sure is where one begins:
- * its first datagram has its ID (packet.h). Behind that, at the same probe, come the others, up to where
- * the next one begins. Where the first of the next one is missing there, nothing more is sure.
+ * If it is right, they were joined already. If not, one that was seen in super-packets only and another one, of
+ * the same flow, length and first bytes, seen at other probes, are the same packet; unless one of them may be
+ * the same as yet another one too: then it is not known.
  */
+#include "array.h"
 #include "segments_private.h"
 
-/* The super-packet's first datagram, where that was seen on its own; or else whether one need not look for it. */
-static const struct sighting *find_first(const struct piece *super, uint16_t probe, bool *needless)
+static bool flow_guesses_at(const struct cut_flow *flow, uint16_t probe)
 {
-	const struct sighting *seen = journey_sightings(&super->journey);
+	for (uint32_t i = 0; i < flow->nguessers; i++)
+		if (flow->guessers[i] == probe)
+			return true;
+	return false;
+}
 
-	*needless = super->inside;
-	for (uint32_t i = 0; i < super->journey.count; i++) {
-		if (seen[i].probe != probe)
+static void flow_add_guesser(struct cut_flow *flow, uint16_t probe)
+{
+	if (flow_guesses_at(flow, probe))
+		return;
+	if (flow->nguessers < GUESSERS_MAX)
+		flow->guessers[flow->nguessers++] = probe;
+	else
+		flow->many_guessers = true;
+}
+
+void datagram_set(struct piece *piece, struct cut_flow *flow)
+{
+	struct journey *journey = &piece->journey;
+	struct sighting *seen = journey->count > JOURNEY_INLINE ? journey->many : journey->few;
+
+	piece->kind = PIECE_UDP;
+	piece->start = journey->key >> 16;
+	piece->mark = journey->key >> 48;
+	piece->span = 1;
+	piece->guessed = true;
+	for (uint32_t i = 0; i < journey->count; i++) {
+		if (seen[i].segment)
+			flow_add_guesser(flow, seen[i].probe);
+		piece->guessed &= seen[i].segment != 0;
+		seen[i].segment = 0;
+		seen[i].data = 0;
+	}
+	flow->guessed |= piece->guessed;
+}
+
+static bool piece_seen_at(const struct piece *piece, uint16_t probe)
+{
+	const struct sighting *seen = journey_sightings(&piece->journey);
+
+	for (uint32_t i = 0; i < piece->journey.count; i++)
+		if (seen[i].probe == probe)
+			return true;
+	return false;
+}
+
+static bool pieces_meet(const struct piece *a, const struct piece *b)
+{
+	const struct sighting *seen = journey_sightings(&a->journey);
+
+	for (uint32_t i = 0; i < a->journey.count; i++)
+		if (piece_seen_at(b, seen[i].probe))
+			return true;
+	return false;
+}
+
+/* The one that may be the same packet, or NULL; *several: there is another. */
+static struct piece *find_other(const struct segments *segments, const struct piece *piece,
+				bool *several)
+{
+	struct piece *found = NULL, *other = NULL;
+
+	*several = false;
+	while ((other = segments_alike(segments, piece, other))) {
+		if (other->settled || !(piece->guessed || other->guessed) ||
+		    pieces_meet(piece, other))
 			continue;
-		if (!seen[i].segment)
-			return &seen[i];
-		*needless = true;
-	}
-	return NULL;
-}
-
-/* Super-packets that a datagram may be a part of. */
-struct candidates {
-	struct piece *best;
-	uint64_t best_ns;
-	uint32_t offset;
-	bool unseen;   /* there is one whose first is missing */
-	bool unsure;   /* and it is newer than the best */
-	bool possible; /* but for the order, or because there are no IDs */
-};
-
-static void candidates_add(struct candidates *candidates, struct piece *super,
-			   const struct piece *piece)
-{
-	const struct sighting *seen = journey_sightings(&piece->journey), *first;
-	uint16_t offset = piece->journey.id - super->journey.id;
-	bool needless;
-
-	first = find_first(super, seen->probe, &needless);
-	if (!first) {
-		candidates->unseen |= !needless;
-		return;
-	}
-	if (offset >= super->span)
-		return;
-	candidates->possible = true;
-	if (!offset || first->time_ns > seen->time_ns || first->time_ns < candidates->best_ns ||
-	    super->taken[offset / 64] >> offset % 64 & 1)
-		return;
-	candidates->unsure = candidates->unseen;
-	candidates->best = super;
-	candidates->best_ns = first->time_ns;
-	candidates->offset = offset;
-}
-
-static struct piece *flow_recent(const struct segments *segments, const struct cut_flow *flow,
-				 uint32_t i)
-{
-	uint32_t number = flow->recent[i % RECENT_MAX];
-
-	if (number - segments->front >= segments->end - segments->front)
-		return NULL;
-	return segments_piece(segments, number);
-}
-
-/* Of all super-packets that it may be a part of it is not known which of theirs were seen. */
-static void flow_doubt(const struct segments *segments, const struct cut_flow *flow,
-		       const struct piece *piece)
-{
-	const struct sighting *seen = journey_sightings(&piece->journey), *first;
-	uint32_t oldest = flow->nrecent > RECENT_MAX ? flow->nrecent - RECENT_MAX : 0;
-	bool needless, before = false;
-
-	for (uint32_t i = flow->nrecent; i-- > oldest && !before;) {
-		struct piece *super = flow_recent(segments, flow, i);
-		uint16_t offset;
-
-		if (!super)
+		*several = found;
+		found = other;
+		if (*several)
 			break;
-		first = find_first(super, seen->probe, &needless);
-		offset = piece->journey.id - super->journey.id;
-		super->doubtful |= first ? offset < super->span : !needless;
-		before = first && first->time_ns <= seen->time_ns && !super->inside;
 	}
+	return found;
 }
 
-/* A datagram at that position was found. */
-static void flow_take(const struct segments *segments, const struct cut_flow *flow,
-		      uint32_t position)
+/* Whether a probe that guesses did not see it. Where probes keep some IDs only, it may have by another one. */
+static bool guessers_missed(const struct cut_flow *flow, const struct piece *piece)
 {
-	uint32_t oldest = flow->nrecent > RECENT_MAX ? flow->nrecent - RECENT_MAX : 0;
-
-	for (uint32_t i = flow->nrecent; i-- > oldest;) {
-		struct piece *super = flow_recent(segments, flow, i);
-		uint32_t offset = super ? position - super->start : 0;
-
-		if (super && offset < super->span)
-			super->taken[offset / 64] |= 1ull << offset % 64;
-	}
+	for (uint32_t i = 0; i < flow->nguessers; i++)
+		if (!piece_seen_at(piece, flow->guessers[i]))
+			return true;
+	return flow->many_guessers;
 }
 
-enum datagram_place datagram_find(const struct segments *segments, const struct cut_flow *flow,
-				  struct piece *piece)
+static int hand_out_both(struct segments *segments, const struct piece *a, const struct piece *b)
 {
-	uint32_t oldest = flow->nrecent > RECENT_MAX ? flow->nrecent - RECENT_MAX : 0;
-	struct candidates candidates = {0};
+	const struct sighting *left = journey_sightings(&a->journey);
+	const struct sighting *right = journey_sightings(&b->journey);
+	struct journey journey = a->guessed ? b->journey : a->journey;
+	uint32_t count = a->journey.count + b->journey.count;
+	int err = array_reserve(&segments->seen, &segments->seen_room, count,
+				sizeof(*segments->seen));
 
-	if (journey_sightings(&piece->journey)->segment)
-		return DATAGRAM_ALONE;
-	for (uint32_t i = flow->nrecent; i-- > oldest;) {
-		struct piece *super = flow_recent(segments, flow, i);
+	if (err)
+		return err;
+	for (uint32_t i = 0, l = 0; i < count; i++) {
+		uint32_t r = i - l;
+		bool first = r == b->journey.count ||
+			     (l < a->journey.count && left[l].time_ns <= right[r].time_ns);
 
-		if (!super)
-			break;
-		candidates_add(&candidates, super, piece);
+		segments->seen[i] = first ? left[l++] : right[r];
 	}
-	if (candidates.best && !candidates.unsure) {
-		piece->start = candidates.best->start + candidates.offset;
-		piece->journey.undecided = candidates.best->journey.undecided;
-		flow_take(segments, flow, piece->start);
-		return DATAGRAM_INSIDE;
+	journey.count = count;
+	if (count > JOURNEY_INLINE)
+		journey.many = segments->seen;
+	else
+		memcpy(journey.few, segments->seen, count * sizeof(*segments->seen));
+	return segments->done(segments->context, &journey);
+}
+
+int datagram_hand_out(struct segments *segments, struct piece *piece)
+{
+	const struct cut_flow *flow = &segments->flows[piece->flow];
+	bool several = false, mutual = true;
+	struct piece *other = NULL;
+
+	if (piece->settled)
+		return 0;
+	if (flow->guessed)
+		other = find_other(segments, piece, &several);
+	if (other && !several)
+		mutual = find_other(segments, other, &several) == piece && !several;
+	if (other && !several && mutual) {
+		other->settled = true;
+		return hand_out_both(segments, piece, other);
 	}
-	if (!candidates.possible && !candidates.unseen)
-		return DATAGRAM_ALONE;
-	flow_doubt(segments, flow, piece);
-	return DATAGRAM_UNDECIDED;
+	if (other || (segments->sampled && guessers_missed(flow, piece)))
+		piece->journey.undecided = true;
+	return segments->done(segments->context, &piece->journey);
 }

@@ -12,7 +12,7 @@ static const char *const loss_causes[LOSS_CAUSES] = {
 	[LOSS_DAMAGED_FILE] = "damaged file",
 	[LOSS_RECURSION] = "recursion",
 	[LOSS_SAMPLED] = "sampled out",
-	[LOSS_UNREAD] = "stamp out of reach",
+	[LOSS_UNREAD] = "out of reach",
 };
 
 static const char *const cost_programs[PROGRAMS] = {

@@ -166,13 +166,14 @@ middle_of() {
 	send_numbers $COUNT 1000 10.0.2.1 20000 40
 	report_path
 	nothing_lost
-	json ".flows[0].packets == $COUNT / 40 and .packets.observed == $COUNT / 40"
+	json ".flows[0].packets == $COUNT and .packets.observed == $COUNT"
+	json ".flows[0].bytes == 1028 * $COUNT"
 }
 
-# one_path: nothing lost, and each of the datagrams on its own at all probes.
+# one_path LENGTH: nothing lost, and each of the datagrams on its own at all probes.
 one_path() {
 	nothing_lost
-	json ".flows[0].packets == $COUNT and .flows[0].bytes == 1028 * $COUNT"
+	json ".flows[0].packets == $COUNT and .flows[0].bytes == $1 * $COUNT"
 	json ".paths | length == 1 and .[0].packets == $COUNT and (.[0].probes | length) == 4"
 }
 
@@ -185,7 +186,7 @@ one_path() {
 		record_route 'udp port 5001'
 		send_numbers $COUNT 1000 10.0.2.1 20000 40
 		report_path
-		one_path
+		one_path 1028
 	done
 	scenario "UDP_SEGMENT, cut on the way" $COUNT \
 		'["h1/dev:eth0:tx","r/dev:p1:rx","r/dev:p2:tx","h2/dev:eth0:rx"]'
@@ -200,17 +201,36 @@ one_path() {
 		send_numbers $COUNT 1000 10.0.2.1 20000 40
 		report_path
 		in_ns "${cut%:*}" ethtool -K "${cut#*:}" tx-udp-segmentation on
-		one_path
+		one_path 1028
 	done
 }
 
-@test "UDP_SEGMENT over IPv6: all datagrams but the first are ambiguous, not lost" {
+@test "UDP_SEGMENT over IPv6" {
+	for states in "on on on on" "on on off off"; do
+		echo "offloads $states"
+		# shellcheck disable=SC2086
+		offloads $states
+		record_route 'udp port 5001'
+		send_numbers $COUNT 1000 fd02::1 20000 40
+		report_path
+		one_path 1048
+	done
+}
+
+@test "UDP_SEGMENT: a sample of datagrams, of which some are lost" {
 	offloads on on off off
-	record_route 'udp port 5001'
-	send_numbers $COUNT 1000 fd02::1 20000 40
-	report_path
-	json '.loss | all(.lost == 0)'
-	json ".packets | .complete == $COUNT / 40 and .ambiguous == $COUNT - $COUNT / 40 and .partial == 0"
+	drop_every 10 -p udp --dport 5001
+	for address in 10.0.2.1 fd02::1; do
+		record_route --sample 1/4 'udp port 5001'
+		send_numbers $COUNT 1000 $address 20000 40 || true
+		report_path
+		json '.packets | .ambiguous == 0 and .observed > 400 and .observed < 600'
+		json '.packets.partial == ([.loss[].lost] | add)'
+		lost=$(loss_of r/dev:p1:rx r/dev:p2:tx lost)
+		json ".packets.partial == $lost"
+		json ".probes[] | select(.name == \"h1/dev:eth0:tx\") | .events + .sampled_out == $COUNT"
+	done
+	((lost == 0)) # of IPv6
 }
 
 @test "UDP_SEGMENT: datagrams that are dropped are lost" {

@@ -212,7 +212,7 @@ sizes_up_to() {
 	ip -n "$NET_MID" link set p1 mtu 1500
 	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/h1.vnt"
 	json '.probes[0].events == 0 and .probes[0].lost == 30'
-	json '[.ledger[] | select(.cause == "stamp out of reach").count] | add == 30'
+	json '[.ledger[] | select(.cause == "out of reach").count] | add == 30'
 }
 
 @test "what is forwarded, and what the filter leaves out, is let alone" {
