@@ -230,6 +230,14 @@ bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t mor
 	return true;
 }
 
+void files_read_error(const struct merge *merge, int err)
+{
+	char reason[MERGE_REASON_MAX];
+
+	merge_explain(merge, err, reason);
+	message_error("%s", reason);
+}
+
 struct merge *files_open_traces(const struct string_list *names, const char *clock)
 {
 	static const struct {

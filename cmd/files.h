@@ -32,6 +32,9 @@ struct merge *files_open_traces(const struct string_list *names, const char *clo
  * is left of it. */
 bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t more, uint64_t *left);
 
+/* Says why merge_next() failed. */
+void files_read_error(const struct merge *merge, int err);
+
 #define DEFAULT_MEMORY (1ull << 30)
 
 /* "cannot write 'x'" or "cannot write to standard output", with the reason. */

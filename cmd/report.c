@@ -65,7 +65,7 @@ static int gather_batch(const struct report_config *config, struct merge *merge,
 	int err = merge_next(merge, &batch);
 
 	if (err < 0)
-		message_error("cannot read the inputs: %s", strerror(-err));
+		files_read_error(merge, err);
 	if (err <= 0)
 		return err;
 	progress_batch(progress, merge, &batch);
