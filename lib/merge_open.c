@@ -62,10 +62,10 @@ static int estimate_clocks(struct merge *merge, struct reader **readers, log_fn 
 /* Readers of one trace become one, in the place of the first one. 0 or -ENOMEM. */
 static int join_traces(struct reader **readers, size_t *count)
 {
-	size_t kept = 0;
+	size_t kept = 1;
 	int err = 0;
 
-	for (size_t i = 0; i < *count; i++) {
+	for (size_t i = 1; i < *count; i++) {
 		size_t k = 0;
 
 		while (k < kept && !reader_same_trace(readers[k], readers[i]))
