@@ -146,13 +146,16 @@ static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey
 static int stats_judge(struct stats *stats, uint32_t flow, const struct journey *journey,
 		       const struct sighting *seen, size_t n)
 {
-	struct judged judged = {seen, n, NOT_BLIND, journey->length};
+	struct judged judged = {
+		.seen = seen, .n = n, .blind = NOT_BLIND, .length = journey->length};
 	uint64_t watched_ns;
 
 	if (stats->sampling)
 		rates_judge(stats->rates, journey, seen, n, &judged);
 	if (!judged.n)
 		return 0;
+	if (stats->ranges.count)
+		judged.ranges = &stats->ranges;
 	/* Whoever observed less than that longer might have seen the packet otherwise. */
 	watched_ns = add_saturated(seen[n - 1].time_ns, stats->longest_ns);
 	return flows_journey(&stats->flows, flow, &judged, stats->epochs,
@@ -268,6 +271,16 @@ static int stats_translations(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
+/* Where some come too late, what was noted says nothing of them: then they count for nothing. */
+static int stats_ranges(struct stats *stats, const struct batch *batch)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !stats->observed && !err; i++)
+		err = ranges_add(&stats->ranges, &batch->ranges[i]);
+	return err;
+}
+
 static void stats_sampled_out(struct stats *stats, const struct loss_row *row)
 {
 	struct domain_count *domain = &stats->domains[row->domain];
@@ -358,6 +371,7 @@ static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct
 	[BATCH_COSTS] = stats_costs,
 	[BATCH_TUNNELS] = stats_tunnels,
 	[BATCH_TRANSLATIONS] = stats_translations,
+	[BATCH_RANGES] = stats_ranges,
 };
 
 int stats_flush(struct stats *stats)
@@ -445,6 +459,7 @@ void stats_close(struct stats *stats)
 	ledger_release(&stats->ledger);
 	tunnels_release(&stats->tunnels);
 	translations_release(&stats->translations);
+	ranges_release(&stats->ranges);
 	flows_release(&stats->flows);
 	map_release(&stats->by_cpu);
 	map_release(&stats->by_recording);

@@ -53,6 +53,7 @@ struct stats {
 	struct ledger ledger;
 	struct tunnels tunnels;
 	struct translations translations;
+	struct ranges ranges;
 	struct spill *join;
 	struct changes changes;
 	struct segments *segments; /* what the join hands out, on its way to the counting */
