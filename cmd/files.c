@@ -216,6 +216,19 @@ static unsigned int count_cpus(void)
 	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
 }
 
+uint64_t files_resident(void)
+{
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	unsigned long long pages = 0;
+	char line[128] = "";
+
+	if (fd >= 0 && read(fd, line, sizeof(line) - 1) > 0)
+		sscanf(line, "%*u %llu", &pages);
+	if (fd >= 0)
+		close(fd);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
 bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t more, uint64_t *left)
 {
 	uint64_t needed = merge_memory(merge) + more;
@@ -228,6 +241,14 @@ bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t mor
 	}
 	*left = memory - needed;
 	return true;
+}
+
+void files_read_error(const struct merge *merge, int err)
+{
+	char reason[MERGE_REASON_MAX];
+
+	merge_explain(merge, err, reason);
+	message_error("%s", reason);
 }
 
 struct merge *files_open_traces(const struct string_list *names, const char *clock)

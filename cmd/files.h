@@ -28,9 +28,15 @@ int files_close_output(struct output *output, bool keep);
  * (lib/clock_table.h). With -v it says the domains, and what is known of their clocks. */
 struct merge *files_open_traces(const struct string_list *names, const char *clock);
 
+/* Bytes of memory that the process takes now; 0 if that is not known. */
+uint64_t files_resident(void);
+
 /* Is there memory for the merge as it is now, and for so many bytes more? If not, says it. *left is what
  * is left of it. */
 bool files_check_memory(const struct merge *merge, uint64_t memory, uint64_t more, uint64_t *left);
+
+/* Says why merge_next() failed. */
+void files_read_error(const struct merge *merge, int err);
 
 #define DEFAULT_MEMORY (1ull << 30)
 

@@ -103,7 +103,7 @@ static int run_merge(struct merge_config *config, struct merge *merge)
 	if (err && side == WRITING)
 		files_write_error(config->output, err);
 	else if (err && side == READING)
-		message_error("cannot read the inputs: %s", strerror(-err));
+		files_read_error(merge, err);
 	if (files_close_output(&output, true) || err)
 		return EXIT_FAILED;
 	domains = merge_info(merge)->ndomains;

@@ -15,6 +15,9 @@
 /* How long a packet may be under way: beyond what queues hold. */
 #define DEFAULT_HORIZON_NS 1000000000ull
 
+/* For what is not seen coming: the report itself, and what comes until it is looked at again. */
+#define MEMORY_MORE (2u << 20)
+
 struct report_config {
 	const char *output;
 	const char *format;
@@ -42,6 +45,14 @@ static const struct option_row rows[] = {
 	{},
 };
 
+/* What a report is made with. */
+struct making {
+	const struct report_config *config;
+	struct merge *merge;
+	struct stats *stats;
+	uint64_t others; /* bytes: the most that all but packets in flight took so far, flows too */
+};
+
 /* What the joining of packets says; the report is not finished. */
 static int explain_join(const struct stats *stats, int err)
 {
@@ -50,39 +61,60 @@ static int explain_join(const struct stats *stats, int err)
 			      (stats_needed(stats) >> 20) + 1);
 	else if (err == -ENOMEM)
 		message_error("%s", strerror(ENOMEM));
-	else if (err)
+	else if (err && err != -EDQUOT)
 		message_error("cannot keep packets in a file in '%s': %s", tempfile_folder(),
 			      strerror(-err));
 	return err;
 }
 
+/* Leaves to packets in flight what nothing else takes. 0, or -EDQUOT after saying that it is not enough. */
+static int share_memory(void *context)
+{
+	struct making *making = context;
+	uint64_t packets = stats_memory(making->stats), resident = files_resident(), left, flows;
+
+	if (!files_check_memory(making->merge, making->config->memory,
+				MEMORY_MORE + STATS_MEMORY_MIN, &left))
+		return -EDQUOT;
+	/* Too little where not all memory of packets was used yet, and never too much. */
+	if (resident > packets && resident - packets > making->others)
+		making->others = resident - packets;
+	flows = making->others > merge_memory(making->merge)
+			? making->others - merge_memory(making->merge)
+			: 0;
+	if (flows > left) {
+		message_error("--memory is too small: flows and paths need more than %lluM",
+			      (unsigned long long)(making->config->memory >> 20));
+		return -EDQUOT;
+	}
+	stats_limit(making->stats, left - flows + STATS_MEMORY_MIN);
+	return 0;
+}
+
 /* 1; 0 at the end; -errno after saying it. */
-static int gather_batch(const struct report_config *config, struct merge *merge,
-			struct stats *stats, struct progress *progress)
+static int gather_batch(struct making *making, struct progress *progress)
 {
 	struct batch batch;
-	uint64_t left;
-	int err = merge_next(merge, &batch);
+	int err = merge_next(making->merge, &batch);
 
 	if (err < 0)
-		message_error("cannot read the inputs: %s", strerror(-err));
+		files_read_error(making->merge, err);
 	if (err <= 0)
 		return err;
-	progress_batch(progress, merge, &batch);
-	if (!files_check_memory(merge, config->memory, STATS_MEMORY_MIN, &left))
-		return -ENOBUFS;
-	stats_limit(stats, left + STATS_MEMORY_MIN);
-	err = explain_join(stats, stats_put(stats, &batch));
+	progress_batch(progress, making->merge, &batch);
+	err = share_memory(making);
+	if (!err)
+		err = explain_join(making->stats, stats_put(making->stats, &batch));
 	return err ? err : 1;
 }
 
-static int gather(const struct report_config *config, struct merge *merge, struct stats *stats)
+static int gather(struct making *making)
 {
 	struct progress progress;
 	int err;
 
-	progress_begin(&progress, &config->inputs);
-	while ((err = gather_batch(config, merge, stats, &progress)) > 0)
+	progress_begin(&progress, &making->config->inputs);
+	while ((err = gather_batch(making, &progress)) > 0)
 		;
 	progress_end(&progress);
 	return err;
@@ -121,19 +153,21 @@ static uint64_t find_horizon(const struct report_config *config, const struct tr
 static int run_report(const struct report_config *config, const struct format *format,
 		      struct merge *merge)
 {
+	struct making making = {.config = config, .merge = merge};
 	struct report report = {};
-	struct stats *stats;
 	int code = EXIT_FAILED;
 
-	if (stats_open(&stats, merge_info(merge), find_horizon(config, merge_info(merge))))
+	if (stats_open(&making.stats, merge_info(merge), find_horizon(config, merge_info(merge)))) {
 		message_error("%s", strerror(ENOMEM));
-	else if (!gather(config, merge, stats) &&
-		 !explain_join(stats, stats_report(stats, &report)))
+		return code;
+	}
+	stats_watch(making.stats, share_memory, &making);
+	if (!gather(&making) && !explain_join(making.stats, stats_report(making.stats, &report)))
 		code = print(config, format, &report);
 	if (code == EXIT_DONE && merge_incomplete(merge))
 		code = EXIT_INCOMPLETE;
 	report_release(&report);
-	stats_close(stats);
+	stats_close(making.stats);
 	return code;
 }
 

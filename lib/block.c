@@ -17,7 +17,7 @@ static void block_swap(struct vnt_block *block)
 	block->watermark_ns = htole64(block->watermark_ns);
 	block->position = htole64(block->position);
 	block->tag = htole64(block->tag);
-	block->reserved = htole32(block->reserved);
+	block->sequence = htole32(block->sequence);
 	block->header_crc = htole32(block->header_crc);
 }
 

@@ -12,11 +12,12 @@
 #include <stdint.h>
 #include <linux/types.h>
 
-#define BLOCK_MAGIC "VNTB"
-#define BLOCK_MAJOR 1
-#define BLOCK_MINOR 1
-#define BLOCK_MAX   (16u << 20) /* bytes of a payload, stored or raw */
-#define BLOCK_ROWS  65536u      /* rows of a block */
+#define BLOCK_MAGIC          "VNTB"
+#define BLOCK_MAJOR          1
+#define BLOCK_MINOR          2
+#define BLOCK_MINOR_SEQUENCE 2           /* from here on blocks are numbered */
+#define BLOCK_MAX            (16u << 20) /* bytes of a payload, stored or raw */
+#define BLOCK_ROWS           65536u      /* rows of a block */
 
 enum block_type { /* on disk */
 	BLOCK_HEADER = 1,
@@ -49,8 +50,8 @@ struct vnt_block {
 	__u64 watermark_ns; /* no later block holds an earlier event */
 	__u64 position;     /* events in the blocks before this one */
 	__u64 tag;          /* hash of the header, the same in all blocks of a file */
-	__u32 reserved;
-	__u32 header_crc; /* of all bytes before it */
+	__u32 sequence;     /* blocks before this one but headers, modulo 2^32 */
+	__u32 header_crc;   /* of all bytes before it */
 };
 _Static_assert(sizeof(struct vnt_block) == 72, "struct vnt_block is on disk");
 _Static_assert(offsetof(struct vnt_block, tag) == 56, "struct vnt_block is on disk");

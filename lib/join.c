@@ -396,6 +396,14 @@ void join_limit(struct join *join, size_t memory)
 	join->memory = memory;
 }
 
+size_t join_memory(const struct join *join)
+{
+	size_t tables = join->spare ? 2 : 1;
+
+	return sizeof(*join) + join->ring_size * sizeof(*join->ring) +
+	       tables * join->slots_size * sizeof(*join->slots) + join->many;
+}
+
 size_t join_needed(const struct join *join)
 {
 	return join->needed;

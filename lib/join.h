@@ -74,6 +74,7 @@ int join_adopt(struct join *join, const struct journey *journey);
 
 int join_flush(struct join *join);                                  /* ends all journeys */
 int join_evict(struct join *join, journey_fn taker, void *context); /* the same, to `taker` */
+size_t join_memory(const struct join *join);                        /* bytes that it takes now */
 uint64_t join_now(const struct join *join);                         /* time of the last event */
 size_t join_needed(const struct join *join); /* bytes that would have been enough, after -ENOBUFS */
 void join_close(struct join *join);          /* accepts NULL; hands nothing out */

@@ -17,14 +17,16 @@ enum merge_clock {
 	MERGE_CLOCK_NONE, /* leave all times as they are */
 };
 
-#define MERGE_REASON_MAX 256
+#define MERGE_REASON_MAX 512
 
 struct merge;
 
 /*
- * Takes ownership of the readers, also on error. The first reader's first domain is the reference
- * clock. A recording that is in two of the readers is refused: -EEXIST, and `reason`
- * (MERGE_REASON_MAX bytes) says which; so are recordings that name packets in different ways: -EINVAL.
+ * Takes ownership of the readers, also on error, and changes the array. The first reader's first domain
+ * is the reference clock. Readers of one trace are one input, with each block once: the files may be
+ * copies of it, or rotations that overlap. What does not work comes with one line in `reason`
+ * (MERGE_REASON_MAX bytes): -EEXIST, one recording in two different traces, or files of one trace that
+ * contradict each other; -EINVAL, recordings that name packets in different ways.
  * Reads as far into each input as its clock anchors need; all of
  * it, and rewinds, if clocks must be found from packets. `clocks`, if not NULL, are taken instead of
  * what would be found; it is not kept.
@@ -47,6 +49,9 @@ struct pool *merge_pool(struct merge *merge);
 
 /* 1: *batch is filled, times on the reference clock; 0: end; -errno. */
 int merge_next(struct merge *merge, struct batch *batch);
+
+/* What an error of merge_next() is about, in one line of up to MERGE_REASON_MAX bytes. */
+void merge_explain(const struct merge *merge, int err, char *reason);
 
 uint64_t merge_offset(const struct merge *merge); /* bytes that were read, of all inputs */
 size_t merge_memory(const struct merge *merge);   /* bytes that it takes now */

@@ -54,8 +54,27 @@ static int estimate_clocks(struct merge *merge, struct reader **readers, log_fn 
 		merge->inputs[i].estimate = estimates[i];
 	free(estimates);
 	if (err && err != -ENOMEM)
-		snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
-			 reader_name(readers[failed]), strerror(-err));
+		reader_explain(readers[failed], err, reason, MERGE_REASON_MAX);
+	return err;
+}
+
+/* Readers of one trace become one, in the place of the first one. 0 or -ENOMEM. */
+static int join_traces(struct reader **readers, size_t *count)
+{
+	size_t kept = 1;
+	int err = 0;
+
+	for (size_t i = 1; i < *count; i++) {
+		size_t k = 0;
+
+		while (k < kept && !reader_same_trace(readers[k], readers[i]))
+			k++;
+		if (k == kept)
+			readers[kept++] = readers[i];
+		else if (reader_join(readers[k], readers[i]))
+			err = -ENOMEM;
+	}
+	*count = kept;
 	return err;
 }
 
@@ -67,7 +86,9 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 
 	*merge = NULL;
 	snprintf(reason, MERGE_REASON_MAX, "cannot merge: out of memory");
-	if (!self) {
+	err = join_traces(readers, &count);
+	if (err || !self) {
+		free(self);
 		for (size_t i = 0; i < count; i++)
 			reader_close(readers[i]);
 		return -ENOMEM;
@@ -97,8 +118,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	for (size_t i = 0; !err && i < count; i++) {
 		err = merge_input_read_ahead(&self->inputs[i]);
 		if (err && err != -ENOMEM)
-			snprintf(reason, MERGE_REASON_MAX, "cannot read '%s': %s",
-				 reader_name(readers[i]), strerror(-err));
+			reader_explain(readers[i], err, reason, MERGE_REASON_MAX);
 	}
 	if (!err)
 		err = merge_join_tables(&self->info, &self->ranges, self->inputs, count,
@@ -113,6 +133,14 @@ out:
 	}
 	*merge = self;
 	return 0;
+}
+
+void merge_explain(const struct merge *merge, int err, char *reason)
+{
+	if (merge->refill < merge->ninputs)
+		reader_explain(merge->inputs[merge->refill].reader, err, reason, MERGE_REASON_MAX);
+	else
+		snprintf(reason, MERGE_REASON_MAX, "cannot merge: %s", strerror(-err));
 }
 
 void merge_set_horizon(struct merge *merge, uint64_t horizon_ns)

@@ -5,9 +5,9 @@
 #include "codec.h"
 #include "columns.h"
 #include "header.h"
+#include "parts.h"
 #include "reader.h"
 #include "rows.h"
-#include "scan.h"
 
 struct buffer {
 	void *bytes;
@@ -15,12 +15,15 @@ struct buffer {
 };
 
 struct reader {
-	struct scan *scan;
+	struct parts *parts;
 	struct decoder *decoder;
 	bool borrowed; /* the decoder */
 	struct trace_info info;
+	uint64_t tag;
+	bool numbered;         /* the blocks */
 	struct buffer rows[2]; /* of the last batch but one, and of the last one */
-	uint64_t position;     /* events read or known to be missing */
+	uint64_t start;        /* events in the files before */
+	uint64_t position;     /* ... and those read or known to be missing */
 	uint64_t watermark_ns; /* the time of the last of them; 0 before the first */
 	uint64_t last_ns;      /* of the events handed out */
 	struct loss_row missing;
@@ -188,7 +191,7 @@ int reader_next(struct reader *reader, struct batch *batch)
 		*batch = reader->held;
 		return 1;
 	}
-	while ((err = scan_next(reader->scan, &block, &payload)) > 0) {
+	while ((err = parts_next(reader->parts, &block, &payload)) > 0) {
 		bool plausible = reader_plausible(reader, &block);
 
 		err = plausible ? reader_decode(reader, &block, payload, batch) : -EBADMSG;
@@ -197,10 +200,10 @@ int reader_next(struct reader *reader, struct batch *batch)
 		if (plausible)
 			reader_count(reader, &block, !err);
 		if (err) {
-			scan_reject(reader->scan);
+			parts_reject(reader->parts);
 			continue;
 		}
-		scan_accept(reader->scan);
+		parts_accept(reader->parts);
 		if (!batch->count)
 			continue;
 		if (reader->missing.count) {
@@ -228,7 +231,7 @@ static int reader_header(struct reader *reader)
 	struct vnt_block block;
 	int err;
 
-	while ((err = scan_next(reader->scan, &block, &payload)) > 0) {
+	while ((err = parts_next(reader->parts, &block, &payload)) > 0) {
 		if (block.type == BLOCK_HEADER && block.major > BLOCK_MAJOR)
 			return -EPROTONOSUPPORT;
 		err = -EBADMSG;
@@ -239,32 +242,35 @@ static int reader_header(struct reader *reader)
 		if (err == -ENOMEM)
 			return err;
 		if (!err) {
-			scan_lock(reader->scan, block.tag);
-			scan_accept(reader->scan);
+			parts_lock(reader->parts, block.tag);
+			reader->tag = block.tag;
+			reader->numbered = block.minor >= BLOCK_MINOR_SEQUENCE;
+			reader->start = reader->position = block.position;
+			parts_accept(reader->parts);
 			return 0;
 		}
-		scan_reject(reader->scan);
+		parts_reject(reader->parts);
 	}
 	if (err < 0)
 		return err;
-	if (!scan_offset(reader->scan))
+	if (!parts_offset(reader->parts))
 		return -ENODATA;
-	return scan_is_trace(reader->scan) ? -EBADMSG : -EINVAL;
+	return parts_is_trace(reader->parts) ? -EBADMSG : -EINVAL;
 }
 
 int reader_open(struct reader **out, int fd, const char *name, log_fn log, void *log_context)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
-	struct scan *scan;
-	int err = scan_open(&scan, fd, name, log, log_context);
+	struct parts *parts;
+	int err = parts_open(&parts, fd, name, log, log_context);
 
 	*out = NULL;
 	if (err || !reader) {
-		scan_close(scan);
+		parts_close(parts);
 		free(reader);
 		return -ENOMEM;
 	}
-	reader->scan = scan;
+	reader->parts = parts;
 	err = decoder_open(&reader->decoder);
 	if (!err)
 		err = reader_header(reader);
@@ -275,6 +281,27 @@ int reader_open(struct reader **out, int fd, const char *name, log_fn log, void 
 	return err;
 }
 
+bool reader_same_trace(const struct reader *a, const struct reader *b)
+{
+	return a->tag == b->tag && a->numbered && b->numbered;
+}
+
+int reader_join(struct reader *reader, struct reader *more)
+{
+	int err = parts_join(reader->parts, more->parts);
+
+	if (more->start < reader->start)
+		reader->start = reader->position = more->start;
+	more->parts = NULL;
+	reader_close(more);
+	return err;
+}
+
+void reader_explain(const struct reader *reader, int err, char *line, size_t size)
+{
+	parts_explain(reader->parts, err, line, size);
+}
+
 const struct trace_info *reader_info(const struct reader *reader)
 {
 	return &reader->info;
@@ -282,37 +309,37 @@ const struct trace_info *reader_info(const struct reader *reader)
 
 const char *reader_name(const struct reader *reader)
 {
-	return scan_name(reader->scan);
+	return parts_name(reader->parts);
 }
 
 uint64_t reader_damaged(const struct reader *reader)
 {
-	return scan_damaged(reader->scan);
+	return parts_damaged(reader->parts);
 }
 
 uint64_t reader_offset(const struct reader *reader)
 {
-	return scan_offset(reader->scan);
+	return parts_offset(reader->parts);
 }
 
 size_t reader_memory(const struct reader *reader)
 {
-	return scan_memory(reader->scan) + reader->rows[0].size + reader->rows[1].size;
+	return parts_memory(reader->parts) + reader->rows[0].size + reader->rows[1].size;
 }
 
 void reader_set_log(struct reader *reader, log_fn log, void *log_context)
 {
-	scan_set_log(reader->scan, log, log_context);
+	parts_set_log(reader->parts, log, log_context);
 }
 
 void reader_set_growing(struct reader *reader)
 {
-	scan_set_growing(reader->scan);
+	parts_set_growing(reader->parts);
 }
 
 bool reader_is_growing(const struct reader *reader)
 {
-	return scan_is_growing(reader->scan);
+	return parts_is_growing(reader->parts);
 }
 
 void reader_lend(struct reader *reader, struct decoder *decoder)
@@ -325,7 +352,7 @@ void reader_lend(struct reader *reader, struct decoder *decoder)
 
 int reader_mark(struct reader *reader)
 {
-	return scan_mark(reader->scan);
+	return parts_mark(reader->parts);
 }
 
 void reader_want(struct reader *reader, uint32_t wanted)
@@ -336,19 +363,19 @@ void reader_want(struct reader *reader, uint32_t wanted)
 int reader_rewind(struct reader *reader)
 {
 	reader_want(reader, FIELDS_ALL);
-	reader->position = 0;
+	reader->position = reader->start;
 	reader->watermark_ns = 0;
 	reader->last_ns = 0;
 	reader->missing = (struct loss_row){0};
 	reader->holding = false;
-	return scan_rewind(reader->scan);
+	return parts_rewind(reader->parts);
 }
 
 void reader_close(struct reader *reader)
 {
 	if (!reader)
 		return;
-	scan_close(reader->scan);
+	parts_close(reader->parts);
 	if (!reader->borrowed)
 		decoder_close(reader->decoder);
 	trace_info_release(&reader->info);

@@ -22,16 +22,28 @@ int reader_open(struct reader **reader, int fd, const char *name, log_fn log, vo
 
 /* The tables of the file; owned by the reader. Every `probe` and `domain` in a batch indexes them. */
 const struct trace_info *reader_info(const struct reader *reader);
-const char *reader_name(const struct reader *reader);
+const char *reader_name(const struct reader *reader); /* of the file that was read last */
+
+/*
+ * Do both have blocks of one sequence, so that they can be joined? `reader` then yields what both have
+ * together, each block once; of neither anything was read. Takes ownership of `more` also on error. 0
+ * or -ENOMEM.
+ */
+bool reader_same_trace(const struct reader *a, const struct reader *b);
+int reader_join(struct reader *reader, struct reader *more);
 
 /* 1: *batch is filled, and its rows live until the next call but one; 0: end of file; -errno of
- * read(2) or -ENOMEM. Blocks of unknown type are skipped. */
+ * read(2), -ENOMEM, or -EEXIST: files that were joined contradict each other. Blocks of unknown type
+ * are skipped. */
 int reader_next(struct reader *reader, struct batch *batch);
+
+/* What an error of reader_next() is about, in one line. */
+void reader_explain(const struct reader *reader, int err, char *line, size_t size);
 
 /* Is this batch, the last one read, what the reader itself found missing, not a row of the file? */
 bool reader_found(const struct reader *reader, const struct batch *batch);
 
-/* Bytes that could not be used so far. */
+/* Bytes so far that could not be used, and that no joined file makes up for. */
 uint64_t reader_damaged(const struct reader *reader);
 
 uint64_t reader_offset(const struct reader *reader); /* bytes read and used up, or skipped */

@@ -10,7 +10,8 @@
 
 #define PARTS    32
 #define PART_LOG 5
-#define LEVELS   6 /* of parts of parts: as many bits as the hash has */
+#define LEVELS   6    /* of parts of parts: as many bits as the hash has */
+#define WATCH    4096 /* journeys that are handed out between two calls of the watch */
 #define BUFFERED ((PARTS + 2 * LEVELS) * (size_t)TAPE_BUFFER)
 
 _Static_assert(BUFFERED + JOIN_MEMORY_MIN <= SPILL_MEMORY_MIN, "what a spill needs at least");
@@ -45,6 +46,8 @@ struct spill {
 	unsigned int level;
 	journey_fn done;
 	void *context;
+	spill_fn watch; /* or NULL */
+	void *watch_context;
 	struct part parts[PARTS];
 	struct run *runs; /* PARTS of them, while these are made and merged */
 	uint64_t now_ns;
@@ -89,6 +92,17 @@ void spill_limit(struct spill *spill, size_t memory)
 	spill->memory = memory;
 	if (spill->join)
 		join_limit(spill->join, memory - BUFFERED);
+}
+
+size_t spill_memory(const struct spill *spill)
+{
+	return sizeof(*spill) + (spill->join ? join_memory(spill->join) : BUFFERED);
+}
+
+void spill_watch(struct spill *spill, spill_fn watch, void *context)
+{
+	spill->watch = watch;
+	spill->watch_context = context;
 }
 
 void spill_mask_flows(struct spill *spill, uint64_t mask)
@@ -186,7 +200,11 @@ static int spill_push_some(struct spill *spill, const struct vnt_event *events,
 
 int spill_push(struct spill *spill, const struct vnt_event *events, size_t count)
 {
-	return spill_push_some(spill, events, NULL, count);
+	int err = 0;
+
+	if (spill->join && join_memory(spill->join) > spill->memory - BUFFERED)
+		err = spill_begin(spill, -ENOBUFS);
+	return err ? err : spill_push_some(spill, events, NULL, count);
 }
 
 static int spill_adopt(struct spill *spill, const struct journey *journey)
@@ -288,12 +306,17 @@ static struct run *spill_first(struct spill *spill)
 
 static int spill_merge(struct spill *spill)
 {
+	uint64_t count = 0;
 	struct run *run;
 	int err = 0;
 
 	for (int i = 0; i < PARTS && !err; i++)
 		err = run_read(&spill->runs[i]);
 	while (!err && (run = spill_first(spill))) {
+		if (spill->watch && ++count % WATCH == 0)
+			err = spill->watch(spill->watch_context);
+		if (err)
+			break;
 		err = spill->done(spill->context, &run->journey);
 		run->left--;
 		if (!err)

@@ -19,9 +19,16 @@ struct spill;
 int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done,
 	       void *context); /* 0 or -ENOMEM */
 
-/* Bytes for all of it, at least SPILL_MEMORY_MIN; at first there is no limit. */
+/* Bytes for all of it, at least SPILL_MEMORY_MIN; at first there is no limit. If it takes more now, it
+ * goes to the files with the next push. */
 #define SPILL_MEMORY_MIN (1u << 20)
 void spill_limit(struct spill *spill, size_t memory);
+size_t spill_memory(const struct spill *spill); /* bytes that it takes now, about */
+
+/* Is called now and then while spill_flush() hands out journeys from the files, and may end it: 0 or what
+ * spill_flush() is to return. */
+typedef int (*spill_fn)(void *context);
+void spill_watch(struct spill *spill, spill_fn watch, void *context);
 
 void spill_mask_flows(struct spill *spill, uint64_t mask); /* as join_mask_flows() */
 

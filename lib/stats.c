@@ -388,6 +388,16 @@ void stats_limit(struct stats *stats, size_t memory)
 	spill_limit(stats->join, memory);
 }
 
+size_t stats_memory(const struct stats *stats)
+{
+	return spill_memory(stats->join);
+}
+
+void stats_watch(struct stats *stats, int (*watch)(void *context), void *context)
+{
+	spill_watch(stats->join, watch, context);
+}
+
 size_t stats_needed(const struct stats *stats)
 {
 	return spill_needed(stats->join);

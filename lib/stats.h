@@ -21,6 +21,12 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
  * limit. */
 #define STATS_MEMORY_MIN (1u << 20)
 void stats_limit(struct stats *stats, size_t memory);
+size_t stats_memory(
+	const struct stats *stats); /* bytes that they take now; flows and paths come on top */
+
+/* Is called now and then while packets come back from temporary files, and flows may grow: 0, or what
+ * stats_report() is to return. */
+void stats_watch(struct stats *stats, int (*watch)(void *context), void *context);
 
 /* Takes one batch, keeps nothing of it. 0, -ENOMEM, -errno of a temporary file, or -ENOBUFS: for one
  * packet that was seen very often stats_needed() bytes would be needed. */

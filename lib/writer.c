@@ -42,6 +42,7 @@ struct writer {
 	size_t gathered;     /* events in the next block */
 	uint64_t queued;     /* events in blocks before it */
 	uint64_t queued_ns;  /* time of the last of them */
+	uint32_t blocks;     /* written or queued so far */
 };
 
 static void vector_advance(struct iovec *vector, size_t bytes)
@@ -149,6 +150,7 @@ static int writer_block(struct writer *writer, struct vnt_block *block, const ui
 	block->watermark_ns = block->last_ns;
 	block->position = writer->events;
 	block->tag = writer->tag;
+	block->sequence = writer->blocks++;
 	stored = pack_block(block, payload, writer->packed, &payload);
 	return writer_write_block(writer, block, payload, stored);
 }
@@ -198,6 +200,7 @@ static int writer_queue_gathered(struct writer *writer)
 	block.last_ns = block.watermark_ns = events[writer->gathered - 1].time_ns;
 	block.position = writer->queued;
 	block.tag = writer->tag;
+	block.sequence = writer->blocks++;
 	writer->queued += writer->gathered;
 	writer->queued_ns = block.last_ns;
 	writer->gathered = 0;
@@ -238,6 +241,7 @@ static int writer_queue_rows(struct writer *writer, struct vnt_block *block, enu
 	block->first_ns = block->last_ns = block->watermark_ns = writer->queued_ns;
 	block->position = writer->queued;
 	block->tag = writer->tag;
+	block->sequence = writer->blocks++;
 	return err ? err : packs_queue_rows(writer->packs, block, writer->raw);
 }
 
@@ -297,6 +301,7 @@ static int writer_put_header(struct writer *writer, const struct trace_info *inf
 
 		err = writer_block(writer, &block, payload);
 	}
+	writer->blocks = 0; /* headers do not count */
 	free(payload);
 	return err;
 }

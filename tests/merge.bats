@@ -109,6 +109,64 @@ slowly() {
 	done
 }
 
+# copies_made: live.vnt is a recording, one.vnt and two.vnt are copies of it at two times.
+copies_made() {
+	record_start live "$NET_H1" -i v1 -i v2 'udp port 5001'
+	for copy in one two; do
+		traffic 200
+		sleep 0.25
+		cp "$NET_DIR/live.vnt" "$NET_DIR/$copy.vnt"
+	done
+	traffic 200
+	record_stop live
+}
+
+@test "files of one recording that overlap count once" {
+	cd "$NET_DIR"
+	copies_made
+	"$VNETTRACE" merge -q -o whole.vnt live.vnt
+	"$VNETTRACE" report -f json live.vnt >whole.json
+	(($(jq .packets.complete whole.json) == 600))
+	size=$(stat -c %s live.vnt)
+	head -c $((size - 100)) live.vnt >short.vnt
+	cp live.vnt hole.vnt
+	dd if=/dev/zero of=hole.vnt bs=1 count=64 seek=$((size / 3)) conv=notrunc status=none
+	run -3 "$VNETTRACE" report -o /dev/null hole.vnt
+	for files in "one two live" "live two one" "two live" "live live" "short live" "hole live one" \
+		"hole short two live"; do
+		# shellcheck disable=SC2086
+		for command in "merge -q -o again.vnt" "report -f json -o again.json"; do
+			run --separate-stderr "$VNETTRACE" $command ${files// /.vnt }.vnt
+			((status == 0))
+			[[ -z $stderr ]]
+		done
+		cmp again.vnt whole.vnt
+		cmp again.json whole.json
+	done
+	mkfifo pipe
+	cat live.vnt >pipe &
+	"$VNETTRACE" merge -q pipe two.vnt one.vnt | cmp - whole.vnt
+	run -3 "$VNETTRACE" report -f json -o two.json two.vnt
+	run -3 "$VNETTRACE" report -f json -o again.json one.vnt two.vnt
+	cmp again.json two.json
+	(($(jq .packets.complete two.json) == 400))
+}
+
+@test "files of one recording that contradict each other are refused" {
+	cd "$NET_DIR"
+	copies_made
+	for copy in one two; do
+		run -3 "$VNETTRACE" merge -o "of-$copy.vnt" "$copy.vnt"
+	done
+	fails 1 "vnettrace: merge: 'of-two.vnt' contradicts 'of-one.vnt', a file of the same recording, from byte * on" \
+		"$VNETTRACE" merge -q -o out.vnt of-one.vnt of-two.vnt
+	fails 1 "vnettrace: report: 'of-* contradicts 'of-*', a file of the same recording, from byte * on" \
+		"$VNETTRACE" report of-two.vnt of-one.vnt
+	"$VNETTRACE" merge -q -o both.vnt live.vnt "$GOOD"
+	fails 1 "vnettrace: merge: 'both.vnt' has a recording that is also in 'one.vnt'" \
+		"$VNETTRACE" merge -q one.vnt both.vnt
+}
+
 @test "a report while it is recorded" {
 	record_start live "$NET_H1" -i v1
 	traffic 50

@@ -23,9 +23,12 @@
 #include "nest.h"
 #include "nest.skel.h"
 
-#define CPUS_MAX   CPU_SETSIZE
-#define SETTLE_NS  100000000ull /* until the last program has returned */
-#define BOLD_EVERY 64           /* how often a task writes though the ring is half full */
+#define CPUS_MAX     CPU_SETSIZE
+#define NS_PER_S     1000000000ull
+#define SETTLE_NS    100000000ull /* until the last program has returned */
+#define MORE_SECONDS 20
+#define LARGE_RING   1024 /* slots */
+#define BOLD_EVERY   64   /* how often a task writes though the ring is half full */
 
 struct progress {
 	__u64 position;
@@ -70,7 +73,7 @@ static __u64 now_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
 /* The programs' map, in our memory; exits with us. */
@@ -266,7 +269,21 @@ static int drain_until(struct nest *nest, __u64 end_ns)
 	return err;
 }
 
-/* Tasks call, everything interrupts them, we read; then all come to rest. */
+/* Records lay within records, and these in others, for which a small ring rarely has room. */
+static bool has_nested(const struct nest *nest)
+{
+	__u64 softirq = 0, hardirq = 0, deeper = 0;
+
+	for (unsigned int cpu = 0; cpu < nest->cpus; cpu++) {
+		softirq += nest->counts[cpu].nested[NEST_SOFTIRQ];
+		hardirq += nest->counts[cpu].nested[NEST_HARDIRQ];
+		deeper += nest->counts[cpu].deeper;
+	}
+	return softirq && hardirq && (deeper || nest->ring_slots < LARGE_RING);
+}
+
+/* Tasks call, everything interrupts them, we read; then all come to rest. On a busy machine it may take long
+ * until all have met. */
 static int run(struct nest *nest, const cpu_set_t *cpus, double seconds)
 {
 	struct hammer hammers[CPUS_MAX] = {};
@@ -283,6 +300,8 @@ static int run(struct nest *nest, const cpu_set_t *cpus, double seconds)
 	}
 	if (!err)
 		err = drain_until(nest, now_ns() + (__u64)(seconds * 1e9));
+	for (int more = 0; !err && more < MORE_SECONDS && !has_nested(nest); more++)
+		err = drain_until(nest, now_ns() + NS_PER_S);
 	__atomic_store_n(&nest->stop, 1, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < started; i++) {
 		pthread_join(hammers[i].thread, NULL);
@@ -320,7 +339,7 @@ static int judge(const struct nest *nest)
 		       attempted, read, dropped, nested[context]);
 	}
 	printf("%llu nested twice\n", deeper);
-	if (!err && (!nested[NEST_SOFTIRQ] || !nested[NEST_HARDIRQ]))
+	if (!err && !has_nested(nest))
 		err = -ENODATA;
 	return err;
 }

@@ -324,11 +324,15 @@ Test(merge, times_are_left_alone_where_that_is_asked_for)
 	merge_close(merge);
 }
 
-Test(merge, a_recording_given_twice_is_refused)
+/* Only files of one trace are known to overlap. */
+Test(merge, a_recording_in_two_traces_is_refused)
 {
-	const struct recipe recipe = {"h1", BOOT_A, 1, 0, 100, 10, 10};
+	const struct recipe recipes[] = {
+		{"h1", BOOT_A, 1, 0, 100, 10, 10},
+		{"h2", BOOT_A, 1, 0, 100, 10, 10},
+	};
 	char reason[MERGE_REASON_MAX] = "";
-	int fds[] = {make_file(&recipe), make_file(&recipe)};
+	int fds[] = {make_file(&recipes[0]), make_file(&recipes[1])};
 	struct merge *merge;
 
 	cr_assert_eq(open_merge(&merge, fds, 2, MERGE_CLOCK_AUTO, reason), -EEXIST);

@@ -218,6 +218,57 @@ Test(spill, a_packet_seen_ever_again_names_what_it_needs)
 	spill_close(spill);
 }
 
+/* What else takes memory may grow. */
+Test(spill, makes_room_when_there_is_less)
+{
+	struct scene *scene = new_scene();
+	struct digest expected, digest = {0};
+	struct spill *spill;
+	bool spilled;
+
+	make_scene(scene, 5, EVENTS_MAX, 1ull << 40);
+	expected = join_spilling(scene, UINT64_MAX, 0, &spilled);
+	cr_assert_eq(spill_open(&spill, UINT64_MAX, take_journey, &digest), 0);
+	spill_limit(spill, 1u << 30);
+	cr_assert_eq(spill_push(spill, scene->events, scene->count - 1), 0);
+	cr_assert_eq(spill_began(spill), false);
+	cr_assert_gt(spill_memory(spill), 2 * SPILL_MEMORY_MIN);
+	spill_limit(spill, SPILL_MEMORY_MIN);
+	cr_assert_eq(spill_push(spill, scene->events + scene->count - 1, 1), 0);
+	cr_assert_eq(spill_began(spill), true);
+	cr_assert_leq(spill_memory(spill), SPILL_MEMORY_MIN);
+	cr_assert_eq(spill_flush(spill), 0);
+	cr_assert_eq(memcmp(&digest, &expected, sizeof(digest)), 0);
+	spill_close(spill);
+	free(scene);
+}
+
+static int count_down(void *context)
+{
+	int *calls = context;
+
+	return --*calls ? 0 : -EDQUOT;
+}
+
+Test(spill, whoever_watches_ends_it)
+{
+	struct scene *scene = new_scene();
+	struct digest digest = {0};
+	struct spill *spill;
+	int calls = 3;
+
+	make_scene(scene, 3, EVENTS_MAX, 1ull << 40);
+	cr_assert_eq(spill_open(&spill, UINT64_MAX, take_journey, &digest), 0);
+	spill_limit(spill, SPILL_MEMORY_MIN);
+	spill_watch(spill, count_down, &calls);
+	cr_assert_eq(spill_push(spill, scene->events, scene->count), 0);
+	cr_assert_eq(spill_flush(spill), -EDQUOT);
+	cr_assert_eq(calls, 0);
+	cr_assert_gt(digest.count, 0);
+	spill_close(spill);
+	free(scene);
+}
+
 /* The first journeys of the scene until it spills, and then all that is left. */
 static int spill_scene(struct scene *scene, struct digest *digest)
 {
