@@ -245,8 +245,8 @@ static __always_inline const struct skb_shared_info *shared_info(struct sk_buff 
 	return bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct skb_shared_info));
 }
 
-/* struct vnt_event says what. The kernel has looked at this line just before. Of packets of the given types
- * only. */
+/* struct vnt_event says what, here of packets of the given types only. The kernel has looked at this line just
+ * before. */
 static __always_inline __u16 read_segment(struct sk_buff *skb, unsigned int types, bool direct)
 {
 	const struct skb_shared_info *shared = shared_info(skb, direct);
@@ -266,16 +266,13 @@ static __always_inline __u16 read_segment(struct sk_buff *skb, unsigned int type
 	return type & types ? size : 0;
 }
 
-/* How many packets it is: a super-packet of UDP is all of its datagrams, see lib/datagrams.h. */
-static __always_inline __u32 count_packets(struct sk_buff *skb, const struct vnt_view *view,
-					   bool direct)
+/* How many events it is: a super-packet of UDP is all of its datagrams, see lib/datagrams.h. */
+static __always_inline __u32 count_events(struct sk_buff *skb, const struct vnt_view *view,
+					  __u32 segment, bool direct)
 {
-	__u16 segment;
-
-	if (protocol_of(view) == VNT_PROTO_TCP)
+	if (LIKELY(!segment) || !read_segment(skb, SKB_GSO_UDP_L4, direct))
 		return 1;
-	segment = read_segment(skb, SKB_GSO_UDP_L4, direct);
-	return LIKELY(!segment) ? 1 : vnt_datagrams(view->ethertype, view->length, segment);
+	return vnt_datagrams(view->ethertype, view->length, segment);
 }
 
 /* False if the packet may have a stamp that is out of reach: its ID is not known. What is read of it takes
@@ -299,38 +296,47 @@ static __always_inline bool identify(struct vnt_view *view, const struct around 
 	return true;
 }
 
-/* The same, for the verifier to go through once, not on each of the ways that lead here: there are too many. */
-__noinline int identify_apart(struct vnt_view *view, struct around *around, __u32 segment,
-			      struct vnt_packet *packet)
+/* What the event says of the packet itself; user space is told of its flow before it can read that. False if
+ * its ID is not known. */
+static __always_inline bool fill(struct vnt_slot *slot, struct vnt_view *view,
+				 const struct around *around, bool usual)
 {
-	if (!view || !around || !packet)
+	struct vnt_packet packet;
+	bool known = identify(view, around, slot->event.segment, &packet, usual);
+
+	announce_flow(slot->event.cpu, view, &packet);
+	slot->event.flow = packet.flow;
+	slot->event.key = packet.key;
+	slot->event.length = packet.length;
+	slot->event.payload = packet.payload;
+	slot->event.flags = packet.flags;
+	slot->event.id = packet.id;
+	return known;
+}
+
+/* Global, so that the verifier goes through the parser once, and not on each of the ways that lead here: there
+ * are too many. */
+__noinline int fill_apart(struct vnt_slot *slot, struct vnt_view *view, struct around *around)
+{
+	if (!slot || !view || !around)
 		return 0;
-	return identify(view, around, segment, packet, false);
+	return fill(slot, view, around, false);
 }
 
-static __always_inline bool call_identify(struct vnt_view *view, struct around *around,
-					  __u32 segment, struct vnt_packet *packet, bool direct)
+/* Whether it is one of the sample; counts it if not. */
+__noinline int sample_apart(struct vnt_view *view, struct around *around, __u32 segment,
+			    __u32 probe)
 {
-	if (!sampling && direct && LIKELY(vnt_is_usual(view)))
-		return identify(view, around, segment, packet, true);
-	return identify_apart(view, around, segment, packet);
-}
+	struct vnt_packet packet;
 
-/* The same as count_packets(), of what is recorded already. */
-static __always_inline __u32 packets_of(const struct vnt_slot *slot, const struct vnt_view *view)
-{
-	__u32 segment = slot->event.segment;
-
-	return slot->follow ? vnt_datagrams(view->ethertype, view->length, segment) : 1;
-}
-
-/* The slots that its record takes beyond the first. */
-static __always_inline __u32 count_following(struct sk_buff *skb, const struct vnt_view *view,
-					     bool direct)
-{
-	__u32 packets = count_packets(skb, view, direct);
-
-	return LIKELY(packets == 1) ? 0 : vnt_datagrams_slots(packets);
+	if (!view || !around)
+		return 0;
+	identify(view, around, segment, &packet, false);
+	if (vnt_sample_level(named == VNT_ID_PAYLOAD ? 0 : packet.flow, packet.key, packet.payload,
+			     packet.flags) <= threshold)
+		return 1;
+	count_sampled(bpf_get_smp_processor_id(), probe, packet.length);
+	return 0;
 }
 
 /* `leaves`: this host may have translated it (nat.bpf.h). */
@@ -339,53 +345,38 @@ static __always_inline void record(struct sk_buff *skb, struct __sk_buff *contex
 				   bool leaves, bool direct)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct vnt_packet packet = {};
+	__u32 segment = read_segment(skb, SKB_GSO_CUT, direct);
+	__u32 events = count_events(skb, view, segment, direct);
+	__u32 follow = LIKELY(events == 1) ? 0 : vnt_datagrams_slots(events);
 	struct vnt_slot *slot;
-	bool known = true;
 	__u64 position;
-	__u16 segment;
-	__u32 follow;
+	bool known;
 
 	if (direct) {
 		if (UNLIKELY(is_paged(view)))
 			read_pages(context, view, around->inner - (__u64)skb->data);
 		VNT_FORGET(view->available, view->words[0]);
 	}
-	follow = count_following(skb, view, direct);
-	if (sampling) {
-		segment = read_segment(skb, SKB_GSO_CUT, direct);
-		known = call_identify(view, around, segment, &packet, direct);
-		if (vnt_sample_level(named == VNT_ID_PAYLOAD ? 0 : packet.flow, packet.key,
-				     packet.payload, packet.flags) > threshold &&
-		    !follow) { /* else each of them is sampled later */
-			count_sampled(cpu, probe, packet.length);
-			return;
-		}
-	}
+	if (sampling && !follow && /* else each of them is sampled later */
+	    !sample_apart(view, around, segment, probe))
+		return;
 	slot = reserve(cpu, 1 + follow, &position);
 	if (!slot) {
-		count_dropped(cpu, probe, count_packets(skb, view, direct));
+		count_dropped(cpu, probe, events);
 		return;
 	}
-	slot->kind = VNT_SLOT_EVENT;
-	slot->follow = follow; /* these two now: the stack is full */
-	slot->event.cpu = cpu;
 	slot->event.time_ns = bpf_ktime_get_ns();
-	if (!sampling)
-		segment = read_segment(skb, SKB_GSO_CUT, direct);
+	slot->event.cpu = cpu; /* what is needed later: the stack is small */
 	slot->event.segment = segment;
-	if (!sampling)
-		known = call_identify(view, around, segment, &packet, direct);
-	announce_flow(slot->event.cpu, view, &packet); /* before the event can be read */
-	slot->event.flow = packet.flow;
-	slot->event.key = packet.key;
-	slot->event.length = packet.length;
-	slot->event.payload = packet.payload;
+	slot->follow = follow;
+	if (direct && LIKELY(vnt_is_usual(view)))
+		known = fill(slot, view, around, true);
+	else
+		known = fill_apart(slot, view, around);
 	slot->event.probe = probe;
 	slot->event.outer = 0;
-	slot->event.flags = packet.flags;
-	slot->event.id = packet.id;
 	slot->event.pad = 0;
+	slot->kind = VNT_SLOT_EVENT;
 	if (UNLIKELY(slot->event.flags & VNT_PACKET_SHORT) && is_paged(view))
 		known = false;
 	if (UNLIKELY(slot->follow))
@@ -394,7 +385,8 @@ static __always_inline void record(struct sk_buff *skb, struct __sk_buff *contex
 				      around->inner - (__u64)skb->data, position + 1);
 	if (UNLIKELY(!known)) {
 		slot->kind = VNT_SLOT_NOTHING;
-		count_unread(slot->event.cpu, probe, packets_of(slot, view));
+		count_unread(slot->event.cpu, probe,
+			     count_events(skb, view, slot->event.segment, direct));
 	}
 	if (UNLIKELY(around->found))
 		record_around(slot->event.cpu, view, around, slot, direct);
