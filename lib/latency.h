@@ -21,7 +21,8 @@ struct track {
 	unsigned __int128 jitter_sum; /* of merged tracks: jitter16 times count */
 };
 
-int track_add(struct track *track, int64_t duration_ns); /* 0 or -ENOMEM */
+/* 0, or -ENOMEM: it can only be released. */
+int track_add(struct track *track, const int64_t *durations, size_t count);
 int track_merge(struct track *sum, const struct track *track);
 
 /* Fills all but the bound. A track is either added to or merged into. */
