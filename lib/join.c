@@ -13,8 +13,7 @@
 #define RING_MAX  (1u << 28)
 #define LARGE_MIN (4u << 20) /* bytes */
 #define AHEAD     64 /* events whose journeys are fetched into the cache before the first is joined */
-
-#define HEADS     2  /* for each journey that the ring has room for */
+#define HEADS     2 /* for each journey that the ring has room for */
 #define MANY      UINT32_MAX
 
 /* A journey in flight. What its sightings nearly always are is kept in few bytes, as there are many. */
