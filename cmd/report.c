@@ -9,6 +9,7 @@
 #include "message.h"
 #include "progress.h"
 #include "lib/format.h"
+#include "lib/pool.h"
 #include "lib/stats.h"
 #include "lib/tempfile.h"
 
@@ -82,6 +83,8 @@ static int gather(const struct report_config *config, struct merge *merge, struc
 	int err;
 
 	progress_begin(&progress, &config->inputs);
+	if (pool_threads(merge_pool(merge)) > 1)
+		stats_use(stats, merge_pool(merge));
 	while ((err = gather_batch(config, merge, stats, &progress)) > 0)
 		;
 	progress_end(&progress);

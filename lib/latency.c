@@ -75,6 +75,12 @@ static uint64_t *tracks_row(const struct tracks *tracks, uint32_t number)
 	return tracks->rows + number * (tracks->nhops + (size_t)1);
 }
 
+void tracks_prefetch(const struct tracks *tracks)
+{
+	if (tracks->rows)
+		__builtin_prefetch(tracks_row(tracks, tracks->nrows), 1);
+}
+
 int tracks_add(struct tracks *tracks, const struct sighting *seen)
 {
 	uint64_t *row;

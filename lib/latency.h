@@ -39,6 +39,9 @@ struct tracks {
 };
 
 int tracks_add(struct tracks *tracks, const struct sighting *seen); /* nhops + 1 of them */
+
+/* Fetches into the cache where the next one goes. */
+void tracks_prefetch(const struct tracks *tracks);
 int tracks_settle(struct tracks *tracks);                    /* all that is in `rows` to the rest */
 int tracks_merge(struct tracks *sum, struct tracks *tracks); /* settles both */
 void tracks_release(struct tracks *tracks);

@@ -11,6 +11,7 @@
 
 #include "report.h"
 
+struct pool;
 struct stats;
 
 /* `info` must outlive the stats. horizon_ns: how long after its first event a packet may still be
@@ -21,6 +22,10 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
  * limit. */
 #define STATS_MEMORY_MIN (1u << 20)
 void stats_limit(struct stats *stats, size_t memory);
+
+/* Counts with the threads of the pool too, which outlives the stats; before the first batch. The report is
+ * the same. */
+void stats_use(struct stats *stats, struct pool *pool);
 
 /* Takes one batch, keeps nothing of it. 0, -ENOMEM, -errno of a temporary file, or -ENOBUFS: for one
  * packet that was seen very often stats_needed() bytes would be needed. */
