@@ -13,14 +13,16 @@
 #include "ptp.h"
 #include "recorder.h"
 #include "tally.h"
+#include "vms.h"
 #include "lib/budget.h"
 
 #define NS_PER_MS    1000000ull
 #define BLOCK_EVENTS 32768
-#define TICK_NS      (25 * NS_PER_MS)  /* wake-ups disturb what is traced */
-#define SAMPLING_NS  (10 * NS_PER_MS)  /* ... but the tally's times are what rates come from */
-#define FLUSH_NS     (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
-#define HOUSEKEEP_NS (100 * NS_PER_MS) /* clock anchors, loss tally, cost */
+#define TICK_NS      (25 * NS_PER_MS)   /* wake-ups disturb what is traced */
+#define SAMPLING_NS  (10 * NS_PER_MS)   /* ... but the tally's times are what rates come from */
+#define FLUSH_NS     (50 * NS_PER_MS)   /* kill -9 may cost 100 ms: this, a tick, and slack */
+#define HOUSEKEEP_NS (100 * NS_PER_MS)  /* clock anchors, loss tally, cost */
+#define VMS_NS       (1000 * NS_PER_MS) /* some files for each virtual CPU */
 
 /* A sampling rate that comes into force once all older events are in the file. */
 struct change {
@@ -36,6 +38,8 @@ struct recorder {
 	struct writer *writer;
 	struct drain *drain;
 	struct ptp ptp;
+	struct vms vms;
+	uint64_t vms_ns; /* when they were read */
 	uint64_t max_events;
 	stop_fn stop;
 	void *stop_context;
@@ -93,6 +97,20 @@ static int put_anchor(struct recorder *recorder)
 	return put(recorder, BATCH_ANCHORS, &anchor, 1);
 }
 
+static int put_vms(struct recorder *recorder)
+{
+	uint64_t before_ns = host_now_ns(recorder->domain), after_ns;
+	int err = vms_read(&recorder->vms, VMS_FOLDER);
+
+	after_ns = host_now_ns(recorder->domain);
+	recorder->vms_ns = before_ns;
+	for (size_t i = 0; i < recorder->vms.count; i++) {
+		recorder->vms.rows[i].before_ns = before_ns;
+		recorder->vms.rows[i].after_ns = after_ns;
+	}
+	return err ? err : put(recorder, BATCH_VMS, recorder->vms.rows, recorder->vms.count);
+}
+
 static int put_epochs(struct recorder *recorder, uint64_t time_ns, bool active)
 {
 	size_t count = 0;
@@ -142,6 +160,8 @@ static int housekeep(struct recorder *recorder, uint64_t now_ns)
 	int err = put_anchor(recorder);
 
 	recorder->housekept_ns = now_ns;
+	if (!err && now_ns - recorder->vms_ns >= VMS_NS)
+		err = put_vms(recorder);
 	if (!err)
 		err = tally_write(&recorder->tally, now_ns, recorder->taken);
 	if (!err && recorder->sampling)
@@ -339,6 +359,8 @@ static int finish(struct recorder *recorder, uint64_t detached_ns)
 		err = flush(recorder);
 	if (!err)
 		err = housekeep(recorder, detached_ns);
+	if (!err)
+		err = put_vms(recorder);
 	if (!err) /* at the very end: a trace without them is known to be cut */
 		err = put_epochs(recorder, recorder->stop_ns, false);
 	if (err)
@@ -348,17 +370,17 @@ static int finish(struct recorder *recorder, uint64_t detached_ns)
 
 int recorder_finish(struct recorder *recorder, struct recorder_summary *summary)
 {
-	uint64_t detached_ns;
+	/* Programs are detached one after the other: from here on some may see what others do not. */
+	uint64_t now_ns = host_now_ns(recorder->domain);
 	int err;
 
 	tracer_detach(recorder->tracer);
-	detached_ns = host_now_ns(recorder->domain);
 	/* With max_events the recording ends with its last event. */
 	if (recorder->max_events && recorder->taken == recorder->max_events)
 		recorder->stop_ns = recorder->last_ns + 1;
-	else if (recorder->stop_ns > detached_ns)
-		recorder->stop_ns = detached_ns;
-	err = finish(recorder, detached_ns);
+	else if (recorder->stop_ns > now_ns)
+		recorder->stop_ns = now_ns;
+	err = finish(recorder, host_now_ns(recorder->domain));
 
 	*summary = (struct recorder_summary){
 		.events = writer_events(recorder->writer),
@@ -403,6 +425,8 @@ static int start(struct recorder *recorder, const struct recorder_options *optio
 		return err;
 	writer_stop_when(recorder->writer, is_over, recorder);
 	err = put_anchor(recorder);
+	if (!err)
+		err = put_vms(recorder);
 	if (err)
 		return err;
 	/* That nothing is left out is said only where it holds to the end. */
@@ -470,6 +494,7 @@ void recorder_close(struct recorder *recorder)
 	writer_close(recorder->writer);
 	drain_close(recorder->drain);
 	ptp_close(&recorder->ptp);
+	vms_release(&recorder->vms);
 	tally_release(&recorder->tally);
 	free(recorder->ended);
 	free(recorder->epochs);

@@ -28,6 +28,8 @@ enum block_type { /* on disk */
 	BLOCK_COST = 7,
 	BLOCK_TUNNELS = 8,
 	BLOCK_TRANSLATIONS = 12,
+	BLOCK_VMS = 13,
+	BLOCK_RANGES = 14,
 };
 
 /* Little-endian on disk. In memory the numbers are in host order, between block_parse() and

@@ -149,6 +149,7 @@ static void take_bounds(struct paths_search *search, size_t at)
 			bound = search->distances[i] + doubt(node, at) +
 				doubt(&graph->nodes[search->root], at);
 			bound = bound * (1 + RATE_ERROR) + ROUNDING_NS;
+			node->bounds[at] = fmax(node->bounds[at], bound);
 			node->bound_ns = fmax(node->bound_ns, bound);
 		}
 	}
@@ -191,9 +192,15 @@ int clock_graph_bound(struct clock_graph *graph, uint32_t root, uint32_t *contra
 	struct paths_search search;
 	int err = search_open(&search, graph, root);
 
-	for (size_t i = 0; i < graph->nnodes; i++)
-		if (graph->nodes[i].root == root)
-			graph->nodes[i].bound_ns = i == root ? 0 : -INFINITY;
+	for (size_t i = 0; i < graph->nnodes; i++) {
+		struct clock_node *node = &graph->nodes[i];
+
+		if (node->root != root)
+			continue;
+		node->bound_ns = i == root ? 0 : -INFINITY;
+		for (size_t at = 0; i != root && at < graph->counts[root]; at++)
+			node->bounds[at] = -INFINITY;
+	}
 	for (size_t at = 0; !err && at + 1 < graph->counts[root]; at++) {
 		size_t node;
 

@@ -7,6 +7,8 @@
 #include "clock_curve.h"
 #include "clock_estimate.h"
 #include "clock_links.h"
+#include "clock_ranges.h"
+#include "clock_tsc.h"
 #include "field.h"
 
 /* What tells one packet from the others, and where it was when. */
@@ -31,6 +33,7 @@ struct estimation {
 	struct clock_probe *probes;
 	size_t nprobes;
 	struct raw_clock *clocks;
+	struct clock_vms *vms; /* per clock */
 	struct clock_sample sample;
 	struct clock_points points;
 	struct clock_graph graph;
@@ -81,10 +84,11 @@ static int open_sources(struct estimation *self, struct reader *const *readers, 
 	}
 	self->nclocks = number_clocks(self->sources, count, self->first_source);
 	self->clocks = calloc(self->nclocks + 1, sizeof(*self->clocks));
+	self->vms = calloc(self->nclocks + 1, sizeof(*self->vms));
 	self->probes = calloc(self->nprobes + 1, sizeof(*self->probes));
 	self->sample.room_max = CLOCK_SAMPLE_MAX;
 	self->sample.flow_mask = trace_flow_mask(reader_info(readers[0]));
-	return self->clocks && self->probes ? 0 : -ENOMEM;
+	return self->clocks && self->vms && self->probes ? 0 : -ENOMEM;
 }
 
 /* The device in "DEVICE:rx", "DEVICE:tx" and "DEVICE:rx~2" of a merge: its length; 0 for other names. */
@@ -156,6 +160,22 @@ static int take_anchors(struct estimation *self, const struct source *source,
 	return err;
 }
 
+/* Counters that the host's kernel does not go by may stop, or not be the same on all CPUs. */
+static int take_vms(struct estimation *self, const struct source *source, const struct batch *batch)
+{
+	const struct trace_info *info = reader_info(source->reader);
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++) {
+		const struct domain *domain = &info->domains[batch->vms[i].domain];
+
+		if (source->clock != CLOCK_NONE && clock_is_exact(&domain->clock) &&
+		    strcmp(domain->clock_source, "tsc") == 0)
+			err = clock_vms_note(&self->vms[source->clock], &batch->vms[i]);
+	}
+	return err;
+}
+
 static int read_source(struct estimation *self, struct source *source)
 {
 	struct batch batch;
@@ -169,6 +189,8 @@ static int read_source(struct estimation *self, struct source *source)
 			err = take_events(self, source, &batch);
 		else if (batch.type == BATCH_ANCHORS)
 			err = take_anchors(self, source, &batch);
+		else if (batch.type == BATCH_VMS)
+			err = take_vms(self, source, &batch);
 	}
 	return err ? err : reader_rewind(source->reader);
 }
@@ -210,6 +232,7 @@ static int make_nodes(struct estimation *self)
 			.name = reference_of(reader_info(source->reader))->name,
 			.first = RAW_TIME_MAX,
 			.clock = &self->clocks[i],
+			.vms = &self->vms[i],
 		};
 	}
 	for (size_t i = 0; i < self->nsources; i++) {
@@ -253,8 +276,10 @@ static int solve(struct estimation *self)
 {
 	int err;
 
-	for (size_t i = 0; i < self->nclocks; i++)
+	for (size_t i = 0; i < self->nclocks; i++) {
 		raw_clock_settle(&self->clocks[i]);
+		clock_vms_settle(&self->vms[i]);
+	}
 	err = make_nodes(self);
 	if (!err)
 		err = clock_match(&self->sample, self->probes, self->clocks, &self->points);
@@ -272,6 +297,8 @@ static void estimation_release(struct estimation *self)
 {
 	for (size_t i = 0; i < self->nclocks && self->clocks; i++)
 		raw_clock_release(&self->clocks[i]);
+	for (size_t i = 0; i < self->nclocks && self->vms; i++)
+		clock_vms_release(&self->vms[i]);
 	clock_points_release(&self->points);
 	clock_graph_release(&self->graph);
 	clock_sample_release(&self->sample);
@@ -279,6 +306,7 @@ static void estimation_release(struct estimation *self)
 	free(self->first_source);
 	free(self->probes);
 	free(self->clocks);
+	free(self->vms);
 }
 
 static void fill_fit(const struct clock_node *node, const struct source *source,
@@ -291,7 +319,7 @@ static void fill_fit(const struct clock_node *node, const struct source *source,
 	*fit = (struct clock_fit){
 		.method = "packets", .bound_ns = CLOCK_UNBOUNDED, .rejected = node->rejected};
 	fit->scatter_ns = llround(node->scatter_ns);
-	if (node->bound_ns >= 0 && node->bound_ns < 9e18)
+	if (node->bound_ns >= 0 && node->bound_ns < CLOCK_BOUND_MAX_NS)
 		fit->bound_ns = (int64_t)ceil(node->bound_ns);
 	if (first > last)
 		first = last = 0;
@@ -318,6 +346,11 @@ static int take_estimates(const struct estimation *self, struct clock_estimate *
 		estimates[i].fitted = !err;
 		estimates[i].root = self->first_source[node->root];
 		fill_fit(node, source, &estimates[i]);
+		if (node->machine == self->graph.nodes[node->root].machine)
+			memcpy(estimates[i].fit.method, "tsc", sizeof("tsc"));
+		if (!err)
+			err = clock_ranges(&self->graph, clock, &estimates[i].ranges,
+					   &estimates[i].nranges);
 	}
 	return err;
 }
@@ -343,4 +376,5 @@ int clock_estimate(struct reader *const *readers, size_t count, struct clock_est
 void clock_estimate_release(struct clock_estimate *estimate)
 {
 	timeline_release(&estimate->timeline);
+	free(estimate->ranges);
 }

@@ -17,6 +17,8 @@ struct clock_estimate {
 	size_t root; /* the input, an earlier one, whose clock this one was brought to */
 	struct timeline timeline; /* CLOCK_MONOTONIC to that of the root */
 	struct clock_fit fit;     /* of the input's own reference */
+	struct range_row *ranges; /* of it, in times of the root; or NULL */
+	size_t nranges;
 };
 
 /* Reads nothing if there is only one clock. Fills `estimates`, `count` of them and all zero, also in part on error; release each with

@@ -26,7 +26,8 @@ static uint32_t best_way_out(const struct clock_graph *graph, uint32_t root)
 		bool has_a = graph->nodes[pair->a].root == root;
 		bool has_b = graph->nodes[pair->b].root == root;
 
-		if (graph->dropped[i] || has_a == has_b || pair->scatter_ns >= least)
+		if (graph->dropped[i] || has_a == has_b || clock_graph_knows_better(graph, i) ||
+		    pair->scatter_ns >= least)
 			continue;
 		least = pair->scatter_ns;
 		best = i;
@@ -34,11 +35,32 @@ static uint32_t best_way_out(const struct clock_graph *graph, uint32_t root)
 	return best;
 }
 
+static void find_machines(struct clock_graph *graph)
+{
+	bool changed;
+
+	for (uint32_t i = 0; i < graph->nnodes; i++)
+		graph->nodes[i].machine = i;
+	do {
+		changed = false;
+		for (size_t i = 0; i < graph->npairs; i++) {
+			uint32_t *a = &graph->nodes[graph->pairs[i].a].machine;
+			uint32_t *b = &graph->nodes[graph->pairs[i].b].machine;
+
+			if (graph->dropped[i] || !graph->pairs[i].by_counter || *a == *b)
+				continue;
+			*a = *b = *a < *b ? *a : *b;
+			changed = true;
+		}
+	} while (changed);
+}
+
 /* Groups, and in each the tree of least scatter from its root (Prim). */
 static void grow_trees(struct clock_graph *graph)
 {
 	size_t count = 0;
 
+	find_machines(graph);
 	for (size_t i = 0; i < graph->nnodes; i++)
 		graph->nodes[i].root = UINT32_MAX;
 	for (uint32_t root = 0; root < graph->nnodes; root++) {
@@ -216,8 +238,10 @@ static int lay_out(struct clock_graph *graph, uint32_t root)
 		if (node->root != root || node->parent == NO_PAIR)
 			continue;
 		free(node->times);
+		free(node->bounds);
 		node->times = calloc(grid.count, sizeof(*node->times));
-		if (!node->times)
+		node->bounds = calloc(grid.count, sizeof(*node->bounds));
+		if (!node->times || !node->bounds)
 			return -ENOMEM;
 		pair = &graph->pairs[node->parent];
 		for (size_t at = 0; at < grid.count; at++)
@@ -285,8 +309,10 @@ int clock_graph_solve(struct clock_graph *graph)
 
 void clock_graph_release(struct clock_graph *graph)
 {
-	for (size_t i = 0; i < graph->nnodes && graph->nodes; i++)
+	for (size_t i = 0; i < graph->nnodes && graph->nodes; i++) {
 		free(graph->nodes[i].times);
+		free(graph->nodes[i].bounds);
+	}
 	for (size_t i = 0; i < graph->npairs; i++)
 		clock_pair_release(&graph->pairs[i]);
 	free(graph->nodes);

@@ -14,16 +14,22 @@
 
 #include "clock_pair.h"
 
+#define CLOCK_BOUND_MAX_NS 9e18 /* that a number on disk holds */
+
 struct clock_node {
 	/* Set by the caller. */
 	const char *name; /* of a domain */
 	int64_t first;    /* its own raw times of its first and last event; last >= first */
 	int64_t last;
 	const struct raw_clock *clock;
+	const struct clock_vms *vms;
 	/* Set by clock_graph_solve(). */
-	uint32_t root;     /* of its group; itself if no packets connect it */
-	int64_t *times;    /* its raw times, when the root's are those of the root: in order */
-	double bound_ns;   /* of the times in between, from first to last; or INFINITY */
+	uint32_t root; /* of its group; itself if no packets connect it */
+	uint32_t
+		machine; /* the first of those that counters (clock_tsc.h) connect it with; itself if none */
+	int64_t *times; /* its raw times, when the root's are those of the root: in order */
+	double *bounds; /* from each of the times to the next; -INFINITY outside of first and last */
+	double bound_ns;   /* the largest one; or INFINITY */
 	double scatter_ns; /* standard error of the estimate */
 	uint64_t rejected;
 	uint32_t parent; /* pair that leads to the root */

@@ -13,6 +13,15 @@ static inline bool clock_graph_uses(const struct clock_graph *graph, size_t pair
 	return !graph->dropped[pair] && graph->nodes[graph->pairs[pair].a].root == root;
 }
 
+/* Packets between two clocks that counters connect bound their difference, but do not estimate it: a path
+ * that is slower one way misleads them. */
+static inline bool clock_graph_knows_better(const struct clock_graph *graph, size_t pair)
+{
+	const struct clock_pair *of = &graph->pairs[pair];
+
+	return !of->by_counter && graph->nodes[of->a].machine == graph->nodes[of->b].machine;
+}
+
 /* What the times say of a pair's difference, from its base. */
 static inline double clock_graph_difference(const struct clock_graph *graph,
 					    const struct clock_pair *pair, size_t at)

@@ -5,6 +5,7 @@
 
 #include "array.h"
 #include "clock_links.h"
+#include "clock_tsc.h"
 
 enum verdict {
 	LINK_ONE_WAY,
@@ -162,6 +163,8 @@ static int add_pair(struct clock_points *points, const struct candidate *candida
 	if (verdict != LINK_PLAUSIBLE || candidate->best == LINK_REFUTED)
 		return 0;
 	err = clock_pair_fit(&pair, first, candidate->count);
+	if (!err && pair.count)
+		err = clock_tsc_refine(graph, &pair, first, candidate->count);
 	if (!err)
 		say_findings(graph, candidate, &pair);
 	if (!err && pair.count)

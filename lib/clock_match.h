@@ -40,6 +40,7 @@ struct clock_point {
 	float doubt_ns;
 	uint8_t side;     /* enum side */
 	uint8_t rejected; /* by clock_pair.c */
+	bool counted;     /* no packet, but a reading of a counter (clock_tsc.h): never rejected */
 };
 
 struct clock_link {

@@ -126,20 +126,60 @@ static bool agree(const struct clock_window *a, const struct clock_window *b)
 	return low[0] <= high[1] && low[1] <= high[0];
 }
 
-/* Begins an era at each step. Windows without one between them disagree by what they are wrong, too. */
-static void compare_windows(struct clock_pair *pair)
+/* Is it beyond all lines of the window? Then the step is between the two. */
+static bool contradicts(const struct clock_window *window, const struct clock_point *point,
+			double y)
 {
+	double low, high;
+
+	clock_window_interval(window, point->x, &low, &high);
+	return point->side == SIDE_BELOW ? y - point->doubt_ns > high : y + point->doubt_ns < low;
+}
+
+/* Most points fit on both sides of a step. It is behind the last one that does not on the one side, and before
+ * the first one that does not on the other. */
+static void find_step(const struct clock_run *run, struct clock_window *window)
+{
+	const struct clock_window *next = window + 1;
+	int64_t from = window->center, to = next->center;
+
+	for (size_t i = find_point(run, window->center); i < run->count; i++) {
+		const struct clock_point *point = &run->points[i];
+		double y = (double)time_since(point->y, run->pair->base);
+
+		if (point->x > next->center)
+			break;
+		if (point->rejected)
+			continue;
+		if (contradicts(next, point, y))
+			from = point->x;
+		if (to == next->center && contradicts(window, point, y))
+			to = point->x;
+	}
+	window->step_from = from < to ? from : to;
+	window->step_to = from < to ? to : from;
+}
+
+/* Begins an era at each step. Windows without one between them disagree by what they are wrong, too. */
+static void compare_windows(const struct clock_run *run)
+{
+	struct clock_pair *pair = run->pair;
 	uint32_t era = 0, before_era = pair->windows[0].era;
 	double sum = 0, differences = 0;
 	size_t count = 0;
 
 	for (size_t i = 0; i < pair->count; i++) {
 		struct clock_window *window = &pair->windows[i];
-		const struct clock_window *before = &pair->windows[i ? i - 1 : 0];
-		bool stepped = window->era != before_era || !agree(before, window);
+		struct clock_window *before = &pair->windows[i ? i - 1 : 0];
+		bool slept = window->era != before_era;
+		bool stepped = slept || !agree(before, window);
 		int64_t middle = before->center + (window->center - before->center) / 2;
 
 		before_era = window->era;
+		before->step_from = before->last;
+		before->step_to = window->first;
+		if (stepped && !slept)
+			find_step(run, before);
 		era += stepped;
 		window->era = era;
 		sum += square(window->scatter_ns);
@@ -178,7 +218,9 @@ int clock_pair_fit(struct clock_pair *pair, struct clock_point *points, size_t c
 	if (err || !pair->count)
 		return err;
 	qsort(pair->windows, pair->count, sizeof(*pair->windows), compare_centers);
-	compare_windows(pair);
+	run.points = points;
+	run.count = count;
+	compare_windows(&run);
 	return 0;
 }
 
@@ -224,12 +266,8 @@ bool clock_pair_step(const struct clock_pair *pair, size_t at, int64_t *from, in
 
 	if (at + 1 >= pair->count || a->era == b->era)
 		return false;
-	*from = a->last < b->first ? a->last : b->first;
-	*to = a->last < b->first ? b->first : a->last;
-	if (*from < a->center)
-		*from = a->center;
-	if (*to > b->center)
-		*to = b->center;
+	*from = a->step_from > a->center ? a->step_from : a->center;
+	*to = a->step_to < b->center ? a->step_to : b->center;
 	return true;
 }
 

@@ -27,6 +27,8 @@ struct clock_window {
 	struct hulls hulls; /* x from the center, y from the base */
 	struct margin margin;
 	double scatter_ns;
+	int64_t step_from; /* x of a step before the next window: not before this, ... */
+	int64_t step_to;   /* ... and not behind this */
 };
 
 struct clock_pair {
@@ -40,6 +42,7 @@ struct clock_pair {
 	size_t left_out;   /* windows */
 	size_t points[SIDES];
 	double scatter_ns; /* standard error of the estimate */
+	bool by_counter;   /* fitted to more than packets: clock_tsc.h */
 };
 
 /* Could these points, in order of x, be of one difference? False if most of them contradict each

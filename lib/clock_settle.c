@@ -50,7 +50,7 @@ static void weigh(struct system *system, size_t at)
 		double away, error;
 
 		system->weights[i] = 0;
-		if (!clock_graph_uses(graph, i, system->root))
+		if (!clock_graph_uses(graph, i, system->root) || clock_graph_knows_better(graph, i))
 			continue;
 		away = clock_pair_away(pair, graph->nodes[pair->b].times[at]);
 		error = pair->scatter_ns + 1 + away * (AWAY_DRIFT + CLOCK_WANDER * away);

@@ -71,6 +71,8 @@ static int find_culprit(const struct clock_run *run, struct clock_window *window
 		struct clock_point *point = &run->points[stuck.support[i]];
 		int fits;
 
+		if (point->counted)
+			continue;
 		point->rejected = ON_TRIAL;
 		fits = clock_window_fit(run, window, first, end);
 		point->rejected = KEPT;

@@ -256,8 +256,11 @@ static int variant_journey(struct variant *variant, const struct judged *judged,
 {
 	int err = 0;
 
-	if (variant->full && judged->n > 1)
+	if (variant->full && judged->n > 1) {
 		err = tracks_add(&variant->tracks, judged->seen);
+		if (!err && judged->ranges)
+			err = tracks_note(&variant->tracks, judged->seen, judged->ranges);
+	}
 	if (!err)
 		err = variant_watch_all(variant, judged, epochs, until, copy);
 	if (err)
@@ -314,7 +317,8 @@ static int flows_copies(struct flows *flows, uint32_t flow, const struct fork *f
 		struct judged copy = {.seen = flows->copy,
 				      .n = flows->paths.paths[leaves[i].path].length,
 				      .blind = judged->blind,
-				      .length = judged->length};
+				      .length = judged->length,
+				      .ranges = judged->ranges};
 
 		for (size_t k = 0; k < copy.n; k++)
 			flows->copy[k] = judged->seen[positions[k]];

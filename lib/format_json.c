@@ -32,6 +32,25 @@ static const char *domain_name(const struct report *report, uint16_t probe)
 	return report->domains[report->probes[probe].domain].domain->name;
 }
 
+static void print_segments(struct json *json, const struct report *report, size_t domain)
+{
+	json_array_begin(json, "segments");
+	for (size_t i = 0; i < report->nranges; i++) {
+		const struct range_row *row = &report->ranges[i];
+
+		if (row->domain != domain)
+			continue;
+		json_object_begin(json, NULL);
+		json_uint(json, "from_ns", row->from_ns);
+		json_uint(json, "to_ns", row->to_ns);
+		json_int(json, "offset_ns", row->offset_ns);
+		json_double(json, "drift_ppm", row->drift_ppm);
+		print_bound(json, row->bound_ns);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
 static void print_domains(struct json *json, const struct report *report)
 {
 	json_array_begin(json, "domains");
@@ -56,6 +75,7 @@ static void print_domains(struct json *json, const struct report *report)
 		print_bound(json, domain->clock.bound_ns);
 		json_int(json, "scatter_ns", domain->clock.scatter_ns);
 		json_uint(json, "rejected", domain->clock.rejected);
+		print_segments(json, report, i);
 		json_object_end(json);
 		json_object_end(json);
 	}

@@ -81,6 +81,35 @@ void tracks_prefetch(const struct tracks *tracks)
 		__builtin_prefetch(tracks_row(tracks, tracks->nrows), 1);
 }
 
+int tracks_note(struct tracks *tracks, const struct sighting *seen, const struct ranges *ranges)
+{
+	if (!tracks->spans)
+		tracks->spans = calloc(tracks->nhops + (size_t)1, sizeof(*tracks->spans));
+	if (!tracks->spans)
+		return -ENOMEM;
+	for (uint32_t i = 0; i <= tracks->nhops; i++)
+		tracks->spans[i] |= ranges_span(ranges, seen[i].time_ns);
+	return 0;
+}
+
+static int tracks_merge_spans(struct tracks *sum, const struct tracks *tracks)
+{
+	if (!tracks->spans)
+		return 0;
+	if (!sum->spans)
+		sum->spans = calloc(sum->nhops + (size_t)1, sizeof(*sum->spans));
+	if (!sum->spans)
+		return -ENOMEM;
+	for (uint32_t i = 0; i <= sum->nhops; i++)
+		sum->spans[i] |= tracks->spans[i];
+	return 0;
+}
+
+struct place_seen tracks_place(const struct tracks *tracks, uint32_t at, uint16_t probe)
+{
+	return (struct place_seen){.probe = probe, .spans = tracks->spans ? tracks->spans[at] : 0};
+}
+
 int tracks_add(struct tracks *tracks, const struct sighting *seen)
 {
 	uint64_t *row;
@@ -146,6 +175,8 @@ int tracks_merge(struct tracks *sum, struct tracks *tracks)
 		err = tracks_settle(sum);
 	for (uint32_t i = 0; i <= sum->nhops && !err; i++)
 		err = track_merge(&sum->tracks[i], &tracks->tracks[i]);
+	if (!err)
+		err = tracks_merge_spans(sum, tracks);
 	sum->reorder.reordered += tracks->reorder.reordered;
 	return err;
 }
@@ -156,22 +187,15 @@ void tracks_release(struct tracks *tracks)
 		track_release(&tracks->tracks[i]);
 	free(tracks->tracks);
 	free(tracks->rows);
+	free(tracks->spans);
 	reorder_release(&tracks->reorder);
 	*tracks = (struct tracks){.nhops = tracks->nhops};
 }
 
 int64_t latency_bound(const struct trace_info *info, uint16_t from, uint16_t to)
 {
-	const struct domain *a = &info->domains[info->probes[from].domain];
-	const struct domain *b = &info->domains[info->probes[to].domain];
-	int64_t sum;
+	static const struct ranges none;
 
-	/* Booted together: one clock, even where nobody knows how it relates to the reference. */
-	if (a == b || (*a->boot_id && strcmp(a->boot_id, b->boot_id) == 0))
-		return 0;
-	if (a->clock.bound_ns < 0 || b->clock.bound_ns < 0)
-		return CLOCK_UNBOUNDED;
-	if (__builtin_add_overflow(a->clock.bound_ns, b->clock.bound_ns, &sum))
-		return CLOCK_UNBOUNDED;
-	return sum;
+	return ranges_bound(&none, info, (struct place_seen){.probe = from},
+			    (struct place_seen){.probe = to});
 }

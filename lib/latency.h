@@ -10,6 +10,7 @@
 
 #include "hist.h"
 #include "join.h"
+#include "ranges.h"
 #include "reorder.h"
 #include "report.h"
 
@@ -36,17 +37,24 @@ struct tracks {
 	uint64_t *rows;       /* nhops + 1 of each packet */
 	struct track *tracks; /* each hop, then end to end; NULL before the first tracks_settle() */
 	struct reorder reorder;
+	uint64_t *spans; /* per probe of the path, those of tracks_note(); or NULL */
 };
 
 int tracks_add(struct tracks *tracks, const struct sighting *seen); /* nhops + 1 of them */
 
 /* Fetches into the cache where the next one goes. */
 void tracks_prefetch(const struct tracks *tracks);
+
+/* Notes in which spans these were seen. 0 or -ENOMEM. */
+int tracks_note(struct tracks *tracks, const struct sighting *seen, const struct ranges *ranges);
 int tracks_settle(struct tracks *tracks);                    /* all that is in `rows` to the rest */
 int tracks_merge(struct tracks *sum, struct tracks *tracks); /* settles both */
 void tracks_release(struct tracks *tracks);
 
-/* Hard bound on the error of a duration between two probes: none within a domain. */
+/* The probe that is at this place of the path, for ranges_bound(). */
+struct place_seen tracks_place(const struct tracks *tracks, uint32_t at, uint16_t probe);
+
+/* Hard bound on the error of a duration between two probes at any time: none within a domain. */
 int64_t latency_bound(const struct trace_info *info, uint16_t from, uint16_t to);
 
 #endif

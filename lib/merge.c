@@ -235,6 +235,9 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 	batch->rows = merge->making->rows;
 	if (batch->type == BATCH_FLOWS || batch->type == BATCH_TUNNELS)
 		batch->count = keep_new(merge, batch->type, batch->count);
+	/* Of a merge whose reference is not that of this one: its times and bounds are others now. */
+	if (batch->type == BATCH_RANGES && input != merge->inputs)
+		batch->count = 0;
 	return 1;
 }
 
@@ -274,11 +277,22 @@ static int refill(struct merge *merge, struct batch *batch)
 	return 0;
 }
 
+/* Before all else: what it says of times must be known before these. */
+static int take_ranges(struct merge *merge, struct batch *batch)
+{
+	*batch = (struct batch){
+		.type = BATCH_RANGES, .count = merge->ranges.count, .ranges = merge->ranges.rows};
+	merge->ranges.count = 0;
+	return 1;
+}
+
 /* As merge_next(), to what is being made. */
 static int make_batch(struct merge *merge, struct batch *batch)
 {
 	struct place first;
 
+	if (merge->ranges.count)
+		return take_ranges(merge, batch);
 	while (merge->refill != merge->ninputs) {
 		int err = refill(merge, batch);
 

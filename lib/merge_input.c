@@ -108,6 +108,20 @@ static void map_cost(const struct merge_input *input, void *row)
 	cost->domain = input->domains[cost->domain];
 }
 
+static void map_vm(const struct merge_input *input, void *row)
+{
+	struct vm_row *vm = row;
+
+	vm->domain = input->domains[vm->domain];
+}
+
+static void map_range(const struct merge_input *input, void *row)
+{
+	struct range_row *range = row;
+
+	range->domain = input->domains[range->domain];
+}
+
 static const struct {
 	size_t size;
 	void (*map)(const struct merge_input *input, void *row);
@@ -119,6 +133,8 @@ static const struct {
 	[BATCH_COSTS] = {sizeof(struct cost_row), map_cost},
 	[BATCH_TUNNELS] = {sizeof(struct tunnel_row), map_hashed},
 	[BATCH_TRANSLATIONS] = {sizeof(struct translation_row), map_translation},
+	[BATCH_VMS] = {sizeof(struct vm_row), map_vm},
+	[BATCH_RANGES] = {sizeof(struct range_row), map_range},
 };
 
 size_t merge_row_size(enum batch_type type)

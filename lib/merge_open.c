@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "merge_private.h"
-#include "merge_tables.h"
 
 #define WIDTH_FIRST 1000000 /* ns */
 
@@ -102,8 +101,9 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 				 reader_name(readers[i]), strerror(-err));
 	}
 	if (!err)
-		err = merge_join_tables(&self->info, self->inputs, count, clock == MERGE_CLOCK_AUTO,
-					clocks, log, log_context, reason);
+		err = merge_join_tables(&self->info, &self->ranges, self->inputs, count,
+					clock == MERGE_CLOCK_AUTO, clocks, log, log_context,
+					reason);
 	if (!err)
 		self->rounds[0].memory = merge_inputs_memory(self);
 out:
@@ -140,6 +140,7 @@ void merge_close(struct merge *merge)
 		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
 	}
 	free(merge->sorter);
+	free(merge->ranges.rows);
 	trace_info_release(&merge->info);
 	free(merge);
 }

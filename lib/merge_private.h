@@ -7,6 +7,7 @@
 #include "merge.h"
 #include "merge_input.h"
 #include "merge_sort.h"
+#include "merge_tables.h"
 
 #define SEEN 65536 /* direct-mapped; a collision only repeats a row */
 
@@ -49,6 +50,7 @@ struct merge {
 	unsigned int side; /* the round that is handed out; the task makes the other one */
 	size_t handed;     /* of it */
 	uint64_t seen[SEEN];
+	struct clock_rows ranges; /* that this merge found; count 0 once handed out */
 };
 
 /* Makes one batch, or several if other threads use those before. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "clock.h"
 #include "map.h"
 #include "merge.h"
@@ -11,6 +12,7 @@
 
 struct tables {
 	struct trace_info *info;
+	struct clock_rows *ranges;
 	struct map recordings; /* hash of the recording -> input */
 	struct map names;      /* hash of domain and name -> probe */
 	uint32_t *numbers;     /* per probe: the last N given to a NAME~N of its name */
@@ -243,6 +245,34 @@ static int place_clock(const struct tables *tables, struct merge_input *input,
 			    0);
 }
 
+/* What the estimate says of ranges of time, for a domain of the input: as it became the domain's clock, its
+ * parts do. */
+static int add_ranges(const struct tables *tables, const struct merge_input *input, uint16_t domain)
+{
+	const struct clock_estimate *estimate = &input->estimate;
+	const struct clock_fit *clock = &tables->info->domains[domain].clock;
+	struct clock_rows *ranges = tables->ranges;
+	uint64_t shift_ns, offset_ns = (uint64_t)clock->offset_ns - estimate->fit.offset_ns;
+
+	if (!estimate->nranges || clock->bound_ns < 0)
+		return 0;
+	if (array_reserve(&ranges->rows, &ranges->room, ranges->count + estimate->nranges,
+			  sizeof(*ranges->rows)))
+		return -ENOMEM;
+	shift_ns = tables->inputs[estimate->root].timeline.pieces[0].shift_ns;
+	for (size_t i = 0; i < estimate->nranges; i++) {
+		struct range_row row = estimate->ranges[i];
+
+		row.domain = domain;
+		row.from_ns += shift_ns;
+		row.to_ns += shift_ns;
+		row.offset_ns = (int64_t)(row.offset_ns + offset_ns);
+		row.bound_ns += clock->bound_ns - estimate->fit.bound_ns;
+		ranges->rows[ranges->count++] = row;
+	}
+	return 0;
+}
+
 static int join_domains(const struct tables *tables, struct merge_input *input)
 {
 	const struct trace_info *info = reader_info(input->reader);
@@ -256,8 +286,11 @@ static int join_domains(const struct tables *tables, struct merge_input *input)
 		if (at < 0)
 			break;
 		input->domains[i] = at;
-		if (tables->align_clocks && tables->info->ndomains > before)
-			log_clock(tables, &tables->info->domains[at]);
+		if (!tables->align_clocks || tables->info->ndomains == before)
+			continue;
+		log_clock(tables, &tables->info->domains[at]);
+		if (add_ranges(tables, input, at))
+			at = -ENOMEM;
 	}
 	free(fits);
 	return at < 0 ? at : 0;
@@ -285,12 +318,13 @@ static int join_input(struct tables *tables, size_t index)
 	return err < 0 ? err : 0;
 }
 
-int merge_join_tables(struct trace_info *info, struct merge_input *inputs, size_t count,
-		      bool align_clocks, const struct clock_table *clocks, log_fn log,
-		      void *log_context, char *reason)
+int merge_join_tables(struct trace_info *info, struct clock_rows *ranges,
+		      struct merge_input *inputs, size_t count, bool align_clocks,
+		      const struct clock_table *clocks, log_fn log, void *log_context, char *reason)
 {
 	struct tables tables = {
 		.info = info,
+		.ranges = ranges,
 		.numbers = calloc(MAX_PROBES, sizeof(*tables.numbers)),
 		.inputs = inputs,
 		.align_clocks = align_clocks,

@@ -12,6 +12,7 @@
 
 #include "join.h"
 #include "paths.h"
+#include "ranges.h"
 #include "trace.h"
 
 #define NOT_BLIND PATH_EMPTY /* the set of no probes */
@@ -22,6 +23,7 @@ struct judged {
 	size_t n;
 	uint32_t blind; /* set of the probes where it is not known */
 	uint32_t length;
+	const struct ranges *ranges; /* that what is seen is noted by; or NULL */
 };
 
 /* What a packet in the trace stands for. */

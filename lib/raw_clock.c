@@ -20,6 +20,7 @@ int raw_clock_note(struct raw_clock *clock, const struct anchor_row *anchor)
 	clock->anchors[clock->count++] = (struct raw_anchor){
 		.mono_ns = anchor->mono_ns,
 		.raw_ns = anchor->raw_ns,
+		.tsc = anchor->tsc,
 		.slept_ns = (int64_t)(anchor->boot_ns - anchor->mono_ns),
 		.width_ns = anchor->width_ns < UINT32_MAX ? anchor->width_ns : UINT32_MAX,
 	};
@@ -134,6 +135,11 @@ static uint64_t raw_of(const struct raw_anchor *anchor)
 	return anchor->raw_ns;
 }
 
+static uint64_t tsc_of(const struct raw_anchor *anchor)
+{
+	return anchor->tsc;
+}
+
 typedef uint64_t (*time_fn)(const struct raw_anchor *anchor);
 
 /* The last anchor not behind the time, but one that has another behind it. */
@@ -190,6 +196,27 @@ uint64_t raw_clock_mono(const struct raw_clock *clock, uint64_t raw_ns)
 		return raw_ns;
 	return interpolate(&clock->anchors[find_anchor(clock, raw_of, raw_ns)], raw_of, mono_of,
 			   raw_ns);
+}
+
+/* Counter and clock were read within the bracket. */
+bool raw_clock_counted(const struct raw_clock *clock, uint64_t tsc, uint64_t *mono_ns,
+		       struct raw_time *time)
+{
+	const struct raw_anchor *anchor;
+
+	if (!raw_clock_known(clock))
+		return false;
+	anchor = &clock->anchors[find_anchor(clock, tsc_of, tsc)];
+	if (!anchor->tsc || anchor->tsc > tsc || anchor[1].tsc <= tsc ||
+	    anchor->era != anchor[1].era)
+		return false;
+	*mono_ns = interpolate(anchor, tsc_of, mono_of, tsc);
+	*time = (struct raw_time){
+		.raw_ns = interpolate(anchor, tsc_of, raw_of, tsc),
+		.doubt_ns = fmax(anchor->width_ns, anchor[1].width_ns),
+		.era = anchor->era,
+	};
+	return true;
 }
 
 double raw_clock_doubt(const struct raw_clock *clock, int64_t from, int64_t to)

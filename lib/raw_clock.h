@@ -14,6 +14,7 @@
 struct raw_anchor {
 	uint64_t mono_ns;
 	uint64_t raw_ns;
+	uint64_t tsc;      /* 0 where there is none */
 	int64_t slept_ns;  /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
 	uint32_t width_ns; /* of the bracket */
 	uint32_t era;      /* suspensions before it */
@@ -60,6 +61,11 @@ bool raw_clock_known(const struct raw_clock *clock);
 
 struct raw_time raw_clock_convert(const struct raw_clock *clock, uint64_t mono_ns);
 uint64_t raw_clock_mono(const struct raw_clock *clock, uint64_t raw_ns);
+/* The clocks when the time stamp counter got to a count, of which nothing but the readings on both sides
+ * is known: that it counts evenly. False if it did not get there while it was read. */
+bool raw_clock_counted(const struct raw_clock *clock, uint64_t tsc, uint64_t *mono_ns,
+		       struct raw_time *time);
+
 /* How wrong a raw time between two may be. */
 double raw_clock_doubt(const struct raw_clock *clock, int64_t from, int64_t to);
 void raw_clock_release(struct raw_clock *clock);

@@ -12,6 +12,7 @@ void report_release(struct report *report)
 	for (size_t i = 0; i < report->nflows; i++)
 		free(report->flows[i].translated);
 	free(report->domains);
+	free(report->ranges);
 	free(report->probes);
 	free(report->paths);
 	free(report->losses);

@@ -124,6 +124,8 @@ struct tunnel_report {
 struct report {
 	struct domain_report *domains;
 	size_t ndomains;
+	struct range_row *ranges; /* of domains, each one's in order of time */
+	size_t nranges;
 	struct probe_report *probes;
 	size_t nprobes;
 	uint64_t observed, complete, partial, ambiguous;

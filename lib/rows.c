@@ -17,12 +17,15 @@ static const struct row_type row_types[] = {
 	{BATCH_TUNNELS, BLOCK_TUNNELS, WORDS(tunnel_row), -1, -1},
 	{BATCH_TRANSLATIONS, BLOCK_TRANSLATIONS, WORDS(translation_row), -1,
 	 WORD(translation_row, probe)},
+	{BATCH_VMS, BLOCK_VMS, WORDS(vm_row), WORD(vm_row, domain), -1},
+	{BATCH_RANGES, BLOCK_RANGES, WORDS(range_row), WORD(range_row, domain), -1},
 };
 #define ROW_TYPES (sizeof(row_types) / sizeof(row_types[0]))
 
 _Static_assert(WORDS(flow_row) == 6 && WORDS(loss_row) == 8, "rows are on disk");
 _Static_assert(WORDS(tunnel_row) == 7 && WORDS(translation_row) == 4, "rows are on disk");
 _Static_assert(WORDS(epoch_row) == 4 && WORDS(cost_row) == 7, "rows are on disk");
+_Static_assert(WORDS(vm_row) == 7 && WORDS(range_row) == 6, "rows are on disk");
 _Static_assert(WORDS(anchor_row) == ROW_WORDS_MAX, "the longest row");
 
 const struct row_type *row_type_of_batch(enum batch_type type)

@@ -158,6 +158,16 @@ static int stats_translations(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
+/* Where some come too late, what was noted says nothing of them: then they count for nothing. */
+static int stats_ranges(struct stats *stats, const struct batch *batch)
+{
+	int err = stats_settle(stats);
+
+	for (size_t i = 0; i < batch->count && !stats->observed && !err; i++)
+		err = ranges_add(&stats->ranges, &batch->ranges[i]);
+	return err;
+}
+
 static void stats_sampled_out(struct stats *stats, const struct loss_row *row)
 {
 	struct domain_count *domain = &stats->domains[row->domain];
@@ -248,6 +258,7 @@ static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct
 	[BATCH_COSTS] = stats_costs,
 	[BATCH_TUNNELS] = stats_tunnels,
 	[BATCH_TRANSLATIONS] = stats_translations,
+	[BATCH_RANGES] = stats_ranges,
 };
 
 int stats_flush(struct stats *stats)
@@ -338,6 +349,7 @@ void stats_close(struct stats *stats)
 	ledger_release(&stats->ledger);
 	tunnels_release(&stats->tunnels);
 	translations_release(&stats->translations);
+	ranges_release(&stats->ranges);
 	flows_release(&stats->flows);
 	map_release(&stats->by_cpu);
 	map_release(&stats->by_recording);

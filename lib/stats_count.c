@@ -18,13 +18,16 @@ static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey
 static int stats_judge(struct stats *stats, uint32_t flow, const struct journey *journey,
 		       const struct sighting *seen, size_t n)
 {
-	struct judged judged = {seen, n, NOT_BLIND, journey->length};
+	struct judged judged = {
+		.seen = seen, .n = n, .blind = NOT_BLIND, .length = journey->length};
 	uint64_t watched_ns;
 
 	if (stats->sampling)
 		rates_judge(stats->rates, journey, seen, n, &judged);
 	if (!judged.n)
 		return 0;
+	if (stats->ranges.count)
+		judged.ranges = &stats->ranges;
 	/* Whoever observed less than that longer might have seen the packet otherwise. */
 	watched_ns = add_saturated(seen[n - 1].time_ns, stats->longest_ns);
 	return flows_journey(&stats->flows, flow, &judged, stats->epochs,

@@ -70,6 +70,7 @@ struct stats {
 	struct ledger ledger;
 	struct tunnels tunnels;
 	struct translations translations;
+	struct ranges ranges;
 	struct spill *join;
 	struct changes changes;
 	/* What the join hands out is gathered, and counted by a thread of the pool while more is. All that

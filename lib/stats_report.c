@@ -51,6 +51,19 @@ static int report_domains(const struct stats *stats, struct report *report)
 	return 0;
 }
 
+static int report_ranges(const struct stats *stats, struct report *report)
+{
+	size_t count = stats->ranges.count;
+
+	report->ranges = calloc(count + 1, sizeof(*report->ranges));
+	if (!report->ranges)
+		return -ENOMEM;
+	if (count)
+		memcpy(report->ranges, stats->ranges.rows, count * sizeof(*report->ranges));
+	report->nranges = count;
+	return 0;
+}
+
 /* Rates are over the time in which anything was seen or sampled out. */
 static void report_probe_rates(const struct probe_count *probe, struct probe_report *row)
 {
@@ -200,16 +213,26 @@ static void sums_release(struct path_sums *sums)
 	map_release(&sums->by_path);
 }
 
+static int64_t report_bound(const struct stats *stats, const struct path_report *path,
+			    const struct tracks *tracks, uint32_t first, uint32_t last)
+{
+	return ranges_bound(&stats->ranges, stats->info,
+			    tracks_place(tracks, first, path->probes[first]),
+			    tracks_place(tracks, last, path->probes[last]));
+}
+
 /* Means are differences of rounded sums of the hops so far: so they add up. */
-static void report_hops(const struct stats *stats, struct path_report *path, struct track *tracks)
+static void report_hops(const struct stats *stats, struct path_report *path,
+			const struct tracks *all)
 {
 	const struct trace_info *info = stats->info;
+	struct track *tracks = all->tracks;
 	size_t nhops = path->nprobes - 1;
 	__int128 total = tracks[nhops].hist.sum, sum = 0;
 	int64_t mean = 0;
 
 	track_latency(&tracks[nhops], &path->end_to_end);
-	path->end_to_end.bound_ns = latency_bound(info, path->probes[0], path->probes[nhops]);
+	path->end_to_end.bound_ns = report_bound(stats, path, all, 0, nhops);
 	for (size_t i = 0; i < nhops; i++) {
 		struct hop_report *hop = &path->hops[i];
 
@@ -218,7 +241,7 @@ static void report_hops(const struct stats *stats, struct path_report *path, str
 		hop->cross_domain = info->probes[hop->from].domain != info->probes[hop->to].domain;
 		hop->share = total ? (double)tracks[i].hist.sum / (double)total : 0;
 		track_latency(&tracks[i], &hop->latency);
-		hop->latency.bound_ns = latency_bound(info, hop->from, hop->to);
+		hop->latency.bound_ns = report_bound(stats, path, all, i, i + 1);
 		sum += tracks[i].hist.sum;
 		hop->latency.mean_ns = hist_mean(sum, path->packets) - mean;
 		mean += hop->latency.mean_ns;
@@ -237,7 +260,7 @@ static int report_path(const struct stats *stats, const struct path_sum *sum,
 		return -ENOMEM;
 	paths_probes(&stats->flows.paths, sum->path, path->probes);
 	if (sum->tracks.nhops)
-		report_hops(stats, path, sum->tracks.tracks);
+		report_hops(stats, path, &sum->tracks);
 	return 0;
 }
 
@@ -302,7 +325,9 @@ static void report_flow_latency(const struct stats *stats, const struct flow *fl
 	for (first = most->path; paths[first].parent != PATH_EMPTY;)
 		first = paths[first].parent;
 	track_latency(&most->tracks.tracks[most->tracks.nhops], latency);
-	latency->bound_ns = latency_bound(stats->info, paths[first].probe, paths[most->path].probe);
+	latency->bound_ns = ranges_bound(
+		&stats->ranges, stats->info, tracks_place(&most->tracks, 0, paths[first].probe),
+		tracks_place(&most->tracks, most->tracks.nhops, paths[most->path].probe));
 }
 
 /*
@@ -388,8 +413,8 @@ static int report_tunnels(const struct stats *stats, struct report *report)
 int stats_report(struct stats *stats, struct report *report)
 {
 	static int (*const parts[])(const struct stats *stats, struct report *report) = {
-		report_domains, report_probes,   report_cpus,    report_paths,
-		report_flows,   report_programs, report_tunnels,
+		report_domains, report_ranges, report_probes,   report_cpus,
+		report_paths,   report_flows,  report_programs, report_tunnels,
 	};
 	int err = stats_flush(stats);
 

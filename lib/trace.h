@@ -23,7 +23,7 @@
 
 /* How a domain's times became times of the reference domain. */
 struct clock_fit {
-	char method[16];   /* "reference", "same", "packets", "file", "realtime", "none" */
+	char method[16];   /* "reference", "same", "packets", "tsc", "file", "realtime", "none" */
 	int64_t offset_ns; /* added to the domain's times, at its first event */
 	double drift_ppm;
 	int64_t bound_ns;  /* hard bound on the error of a time; CLOCK_UNBOUNDED, as any below 0 */
@@ -133,6 +133,33 @@ struct anchor_row {
 /* The clock is CLOCK_REALTIME of the machine that this guest runs on. */
 #define ANCHOR_PTP_KVM (1ull << 32)
 
+/*
+ * What KVM says, read in between two times, of the time stamp counter of a virtual machine that runs on this
+ * domain: it shows (this domain's counter * ratio >> fraction_bits) + offset, modulo 2^64.
+ */
+struct vm_row {
+	uint64_t domain;
+	uint64_t before_ns;
+	uint64_t after_ns;
+	uint64_t vm; /* its process << 32, and the file descriptor that it has there */
+	uint64_t offset;
+	uint64_t ratio; /* 0: it is not the same on all of its CPUs */
+	uint64_t fraction_bits;
+};
+
+/*
+ * What is known of a domain's clock at times of the reference from from_ns on and before to_ns, if it is more
+ * than what its clock_fit says of all times. It comes before any event.
+ */
+struct range_row {
+	uint64_t domain;
+	uint64_t from_ns;
+	uint64_t to_ns;
+	int64_t offset_ns; /* at from_ns; as in struct clock_fit */
+	double drift_ppm;
+	int64_t bound_ns;
+};
+
 /* On disk: numbers never change. */
 enum loss_cause {
 	LOSS_OTHER, /* one that this version has no name for */
@@ -203,6 +230,8 @@ enum batch_type {
 	BATCH_COSTS,
 	BATCH_TUNNELS,
 	BATCH_TRANSLATIONS,
+	BATCH_VMS,
+	BATCH_RANGES,
 	BATCH_TYPES
 };
 
@@ -221,6 +250,8 @@ struct batch {
 		const struct cost_row *costs;
 		const struct tunnel_row *tunnels;
 		const struct translation_row *translations;
+		const struct vm_row *vms;
+		const struct range_row *ranges;
 	};
 };
 

@@ -74,6 +74,35 @@ vnettrace: merge: cannot read 'standard input': No such file or directory" ]]
 		unbounded ]]
 }
 
+@test "a clock that jumps: ranges with bounds of their own, and hops with those of their packets" {
+	mkdir -p jump
+	"$BUILD/tests/scene" jump 3 500 400
+	run --separate-stderr "$VNETTRACE" merge -o jump.vnt jump/h0.vnt jump/h1.vnt jump/h2.vnt
+	((status == 0))
+	[[ $stderr == *"'h0' and 'h1' show 1 step"* ]]
+	"$VNETTRACE" report -f json jump.vnt >jump.json
+	json jump.json '.domains[1].clock | .bound_ns > 390000 and (.segments | length == 3 and
+		.[0].bound_ns < 20000 and .[1].bound_ns > 390000 and .[2].bound_ns < 20000 and
+		.[0].to_ns == .[1].from_ns and .[1].to_ns == .[2].from_ns and
+		.[1].to_ns - .[1].from_ns < 20000000 and
+		(.[2].offset_ns - .[0].offset_ns + 400000 | fabs) < 1000000 and
+		(.[0].drift_ppm - .[2].drift_ppm | fabs) < 0.1)'
+	json jump.json '.domains[0, 2].clock.segments == [] and .domains[2].clock.bound_ns < 20000'
+	# Of all hops one had packets in the ms of which nobody knows on which side of the jump it is.
+	json jump.json '[.paths[].hops[] | select(.cross_domain) | .latency.bound_ns] | sort |
+		length == 4 and .[2] < 20000 and .[3] == '"$(jq '.domains[1].clock.bound_ns' jump.json)"
+	json jump.json '[.flows[].latency.bound_ns] | sort == '"$(jq -c '[.paths[].end_to_end.bound_ns] |
+		sort' jump.json)"
+	"$VNETTRACE" report -f json jump/h0.vnt jump/h1.vnt jump/h2.vnt | cmp - jump.json
+	# Merged again they stay said, unless the reference is another one.
+	"$VNETTRACE" merge -q -o again.vnt jump.vnt
+	"$VNETTRACE" report -f json again.vnt | cmp - jump.json
+	"$VNETTRACE" merge -q -o two.vnt jump/h0.vnt jump/h1.vnt
+	"$VNETTRACE" merge -q -o again.vnt jump/h2.vnt two.vnt
+	"$VNETTRACE" report -f json again.vnt >again.json
+	json again.json '[.domains[].clock.segments[]] == []'
+}
+
 # The recipe is the manual's.
 @test "--clock FILE: clocks as they were found before, or as the user says" {
 	"$VNETTRACE" report -f json all.vnt | jq -r '.domains[] |
@@ -100,4 +129,48 @@ vnettrace: merge: cannot read 'standard input': No such file or directory" ]]
 	run --separate-stderr "$VNETTRACE" merge --clock late -o x.vnt h0.vnt
 	((status == 1))
 	[[ $stderr == "vnettrace: merge: cannot read 'late': line 1 is not OFFSET_NS DRIFT_PPM BOUND_NS AT_NS NAME" ]]
+}
+
+# No machine that tests run on shows counters of guests: this is a copy of what KVM makes of them.
+@test "counters of virtual machines are recorded: at the start, each second, at the end" {
+	[[ -d /sys/kernel/debug ]] || skip "no place for debugfs"
+	cat >machines.sh <<'SCRIPT'
+set -e
+ip link set lo up
+mount -t tmpfs none /sys/kernel/debug
+cd /sys/kernel/debug
+# machine MACHINE CPU OFFSET [RATIO BITS]
+machine() {
+	mkdir -p "kvm/$1/vcpu$2"
+	echo "$3" >"kvm/$1/vcpu$2/tsc-offset"
+	[[ -z $4 ]] || echo "$4" >"kvm/$1/vcpu$2/tsc-scaling-ratio"
+	[[ -z $4 ]] || echo "$5" >"kvm/$1/vcpu$2/tsc-scaling-ratio-frac-bits"
+}
+machine 4711-11 0 -123456789012345 281474976710656 48
+machine 4711-11 1 -123456789012345 281474976710656 48
+machine 12-9 0 42
+machine 13-9 0 1
+machine 13-9 1 2
+machine 14-9 0 nonsense
+mkdir kvm/15-9 kvm/16-9-x
+echo 0 >kvm/halt_exits
+"$@" 2>"$OLDPWD/record.log" &
+until grep -q tracing "$OLDPWD/record.log"; do
+	kill -0 $!
+	sleep 0.1
+done
+sleep 1.5
+echo -5 >kvm/12-9/vcpu0/tsc-offset
+wait
+SCRIPT
+	unshare --net --mount bash machines.sh "$VNETTRACE" record -i lo -d 2.5 -o "$PWD/vms.vnt"
+	"$BUILD/tests/vms" vms.vnt >rows
+	sort rows | uniq -c
+	[[ $(LC_ALL=C sort -u rows) == "12-9 -5 1 0
+12-9 42 1 0
+13-9 "[12]" 0 0
+4711-11 -123456789012345 281474976710656 48" ]]
+	(($(grep -c ^4711 rows) == 4))
+	"$VNETTRACE" merge -q -o merged.vnt vms.vnt
+	"$BUILD/tests/vms" merged.vnt | cmp - rows
 }

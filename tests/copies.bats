@@ -8,6 +8,7 @@ load lib/record
 
 N=20
 HOSTS=(h1 h2 h3 h4)
+SWITCH=(-i "$BRIDGE")
 
 setup() {
 	network_open
@@ -88,14 +89,15 @@ wait_forwarding() {
 	answer 0
 }
 
-# record_all FILTER...: the switch and all hosts.
+# record_all FILTER...: the switch, where $SWITCH says, and all hosts.
 record_all() {
 	local name
 
-	record_start sw "$NET_MID" -i "$BRIDGE" "$@" || return
+	record_begin sw "$NET_MID" "${SWITCH[@]}" "$@"
 	for name in "${HOSTS[@]}"; do
-		record_start "$name" "$(namespace "$name")" -i eth0 "$@" || return
+		record_begin "$name" "$(namespace "$name")" -i eth0 "$@"
 	done
+	record_ready
 }
 
 report_all() {
@@ -188,9 +190,8 @@ floods() {
 
 @test "ports that are named one by one, and hosts that nobody connects" {
 	scene bridge
+	SWITCH=(-i p1 -i p2 -i p3:tx -i p4:tx)
 	record_all udp port 5001
-	record_stop sw
-	record_start sw "$NET_MID" -i p1 -i p2 -i p3:tx -i p4:tx udp port 5001
 	send_all 10.0.0.99
 	report_all
 	flooded $N 0 0
@@ -205,6 +206,7 @@ floods() {
 	local hook
 
 	scene bridge
+	SWITCH+=(-i mon)
 	HOSTS+=(h5)
 	host h5 mon 5
 	for hook in 'p1 ingress' 'p2 egress'; do
@@ -212,8 +214,6 @@ floods() {
 		in_ns "$NET_MID" tc filter add dev "${hook% *}" "${hook#* }" protocol all \
 			u32 match u32 0 0 action mirred egress mirror dev mon
 		record_all udp port 5001
-		record_stop sw
-		record_start sw "$NET_MID" -i "$BRIDGE" -i mon udp port 5001
 		send_numbers $N 100 10.0.0.2 1000
 		report_all
 		paths_are "$N $forth" "$N $mirror"
@@ -254,9 +254,8 @@ floods() {
 	in_ns "$NET_MID" nft 'add table bridge t
 		add chain bridge t in { type filter hook prerouting priority 0; }
 		add rule bridge t in iifname "q2" udp dport 5001 numgen inc mod 4 == 0 drop'
+	SWITCH+=(-i far)
 	record_all udp port 5001
-	record_stop sw
-	record_start sw "$NET_MID" -i "$BRIDGE" -i far udp port 5001
 	send_all 10.0.0.99
 	report_all
 	paths_are "$N $forth sw:p2:tx h2:eth0:rx" \

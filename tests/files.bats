@@ -112,7 +112,7 @@ flip_byte() {
 }
 
 @test "closed standard streams are not taken by files" {
-	record_in_ns -v -i v1 -d 0.1 -o "$NET_DIR/closed.vnt" <&- >&- 2>&-
+	record_in_ns -v -i v1:tx -d 0.1 -o "$NET_DIR/closed.vnt" <&- >&- 2>&-
 	run --separate-stderr "$VNETTRACE" report "$NET_DIR/closed.vnt"
 	((status == 0))
 	[[ -z $stderr ]]
@@ -149,7 +149,7 @@ flip_byte() {
 	done
 	[[ $(<"$NET_DIR/precious") == precious ]]
 	[[ ! -e $NET_DIR/new.vnt ]]
-	record_in_ns -q -i v1 -d 0.1 -o "$NET_DIR/precious"
+	record_in_ns -q -i v1:tx -d 0.1 -o "$NET_DIR/precious"
 	run --separate-stderr "$VNETTRACE" report "$NET_DIR/precious"
 	((status == 0))
 }
@@ -196,7 +196,7 @@ flip_byte() {
 
 @test "the reader of the pipe goes away" {
 	run in_ns "$NET_H1" bash -c '
-		timeout 10 "$VNETTRACE" record -i v1 -o - 2>"$NET_DIR/pipe.err" | head -c 10 >/dev/null
+		timeout 10 "$VNETTRACE" record -i v1:tx -o - 2>"$NET_DIR/pipe.err" | head -c 10 >/dev/null
 		echo "${PIPESTATUS[0]}"'
 	# Dying of SIGPIPE is as good as saying it.
 	[[ $output == 141 ]] || {

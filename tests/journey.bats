@@ -119,11 +119,8 @@ received_bytes sent sent_bytes to" ]]
 	# iperf3 resets its connection at the end, with packets that are equal in every byte: no ID can
 	# tell these apart.
 	record_path 'tcp port 5201 and tcp[13] & 4 = 0'
-	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
-	wait_listening "$NET_H2" -t 5201
 	# A window that the switch's receive buffer holds: what is lost there is lost for real.
-	in_ns "$NET_H1" iperf3 -c 10.0.0.2 -n 8M -w 32K </dev/null >"$NET_DIR/iperf.log"
-	wait $!
+	transfer 10.0.0.2 8M 32K
 	report_path
 	all_complete
 	json '.packets.observed > 6000'
@@ -189,8 +186,9 @@ capture() {
 		'udp and not udp[104:4] > 0x6e6e6e6e' 'icmp[(icmp[0] & 8) >> 3] = 0')
 	capture filter "$NET_H1"
 	for i in "${!filters[@]}"; do
-		record_start "filter$i" "$NET_H1" -i eth0 "${filters[i]}"
+		record_begin "filter$i" "$NET_H1" -i eth0 "${filters[i]}"
 	done
+	record_ready
 	send_numbers 200 100 10.0.0.2
 	send_numbers 100 200 fd00::2
 	in_ns "$NET_H1" ping -q -c 10 -i 0.01 10.0.0.2

@@ -98,6 +98,23 @@ each_cpu_has() {
 	jq -e '.ledger == []' "$NET_DIR/calm.json"
 }
 
+# Programs do not start, nor end, all in the same moment.
+@test "what is on its way when a recording starts or ends is not lost" {
+	local sender
+
+	ip netns exec "$NET_H1" "$UDPNUM" send 100000000 100 10.9.0.2 5001 150000 </dev/null >/dev/null 3>&- &
+	sender=$!
+	network_undo network_stop_pid $sender
+	for _ in 1 2 3; do
+		record_start amid "$NET_H1" -i v1:tx -i v2:rx 'udp port 5001'
+		sleep 0.1
+		record_stop amid || (($? == 3))
+		summary amid
+		jq -e '.loss | length == 1 and (.[0] | .sent > 100 and .lost == 0)' "$NET_DIR/amid.json"
+	done
+	kill $sender
+}
+
 # wait_written DOMAIN EVENTS
 wait_written() {
 	local tries

@@ -74,10 +74,7 @@ translated() {
 @test "masquerading, TCP both ways" {
 	nat iptables POSTROUTING -o p2 -p tcp -j MASQUERADE --to-ports 7000-7010
 	record_route 'tcp and tcp[13] & 4 = 0'
-	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
-	wait_listening "$NET_H2" -t 5201
-	in_ns "$NET_H1" iperf3 -c 10.0.2.1 -n 4M -w 32K </dev/null >"$NET_DIR/iperf.log"
-	wait $!
+	transfer 10.0.2.1 4M 32K
 	report_path
 	one_path "$(jq .packets.observed "$NET_DIR/all.json")" "TCP, masqueraded" "$FORTH" "$BACK"
 	json '.packets.observed > 1000'
@@ -187,9 +184,9 @@ add_router() {
 	nat iptables POSTROUTING -o q0 -p udp -j MASQUERADE --to-ports 5000-5010
 	in_ns "$R2" iptables -t nat -A PREROUTING -p udp --dport 8000 -j DNAT --to-destination 10.0.2.1:5001
 	in_ns "$R2" iptables -t nat -A POSTROUTING -o p2 -p udp -j MASQUERADE --to-ports 6000-6010
-	record_start h1 "$NET_H1" -i eth0 udp
-	record_start r "$NET_MID" -i p1 -i q0 udp
-	record_start r2 "$R2" -i q1 -i p2 udp
+	record_begin h1 "$NET_H1" -i eth0 udp
+	record_begin r "$NET_MID" -i p1 -i q0 udp
+	record_begin r2 "$R2" -i q1 -i p2 udp
 	record_start h2 "$NET_H2" -i eth0 udp
 	send_numbers_to 500 10.0.3.2 8000 "$NET_H2" 10.0.2.1
 	sleep 0.05
@@ -218,8 +215,8 @@ add_router() {
 	done
 	nat iptables POSTROUTING -o vx0 -j MASQUERADE
 	network_reachable 10.9.0.2
-	record_start h1 "$NET_H1" -i eth0 'udp port 5001'
-	record_start r "$NET_MID" -i p1 -i p2 -i vx0 'udp port 5001'
+	record_begin h1 "$NET_H1" -i eth0 'udp port 5001'
+	record_begin r "$NET_MID" -i p1 -i p2 -i vx0 'udp port 5001'
 	record_start h2 "$NET_H2" -i eth0 -i vx0 'udp port 5001'
 	export MIDDLE=r
 	send_numbers 300 100 10.9.0.2
@@ -239,18 +236,20 @@ add_router() {
 	for device in 'p1 br1 10.0.1.254' 'p2 br2 10.0.2.254' 'p3 br2 10.0.4.254'; do
 		read -r port bridge address <<<"$device"
 		ip -n "$NET_MID" link set "$bridge" up
-		ip -n "$NET_MID" link set "$port" up
+		ip -n "$NET_MID" link set "$port" down
 		ip -n "$NET_MID" address flush dev "$port"
 		ip -n "$NET_MID" link set "$port" master "$bridge"
 		ip -n "$NET_MID" address add "$address/24" dev "$bridge"
 	done
 	in_ns "$NET_MID" bridge link set dev p2 learning off
-	in_ns "$NET_MID" bridge fdb flush dev p2 2>/dev/null || true
+	for port in p1 p2 p3; do
+		ip -n "$NET_MID" link set "$port" up
+	done
 	nat iptables POSTROUTING -o br2 -j MASQUERADE
 	network_reachable 10.0.2.1
 	export MIDDLE=r
-	record_start h1 "$NET_H1" -i eth0 udp
-	record_start r "$NET_MID" -p dev:p1 -p dev:br1:rx -p dev:br2:tx -p dev:p2 -p dev:p3 udp
+	record_begin h1 "$NET_H1" -i eth0 udp
+	record_begin r "$NET_MID" -p dev:p1 -p dev:br1:rx -p dev:br2:tx -p dev:p2 -p dev:p3 udp
 	record_start h2 "$NET_H2" -i eth0 udp
 	send_numbers 300 100 10.0.2.1
 	report_path
@@ -264,12 +263,9 @@ add_router() {
 @test "by payload, where the router is not traced" {
 	nat iptables POSTROUTING -o p2 -j MASQUERADE
 	nat ip6tables POSTROUTING -o p2 -j MASQUERADE
-	record_start h1 "$NET_H1" -i eth0 --id payload 'udp or (tcp and tcp[13] & 4 = 0)'
+	record_begin h1 "$NET_H1" -i eth0 --id payload 'udp or (tcp and tcp[13] & 4 = 0)'
 	record_start h2 "$NET_H2" -i eth0 --id payload 'udp or (tcp and tcp[13] & 4 = 0)'
-	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
-	wait_listening "$NET_H2" -t 5201
-	in_ns "$NET_H1" iperf3 -c 10.0.2.1 -n 4M -w 32K </dev/null >"$NET_DIR/iperf.log"
-	wait $!
+	transfer 10.0.2.1 4M 32K
 	send_numbers 300 100 10.0.2.1
 	send_numbers 300 100 fd02::1
 	record_stop h1
@@ -286,8 +282,8 @@ add_router() {
 @test "by payload, samples are the same on both sides" {
 	nat iptables POSTROUTING -o p2 -j MASQUERADE
 	export MIDDLE=r
-	record_start h1 "$NET_H1" -i eth0 --id payload --sample 1/4 udp
-	record_start r "$NET_MID" -i p1 -i p2 --id payload --sample 1/2 udp
+	record_begin h1 "$NET_H1" -i eth0 --id payload --sample 1/4 udp
+	record_begin r "$NET_MID" -i p1 -i p2 --id payload --sample 1/2 udp
 	record_start h2 "$NET_H2" -i eth0 --id payload udp
 	send_numbers 2000 100 10.0.2.1
 	report_path
@@ -300,8 +296,8 @@ add_router() {
 @test "sampled by flow, nothing is called lost" {
 	nat iptables POSTROUTING -o p2 -j MASQUERADE
 	export MIDDLE=r
-	record_start h1 "$NET_H1" -i eth0 --sample 1/4 udp
-	record_start r "$NET_MID" -i p1 -i p2 udp
+	record_begin h1 "$NET_H1" -i eth0 --sample 1/4 udp
+	record_begin r "$NET_MID" -i p1 -i p2 udp
 	record_start h2 "$NET_H2" -i eth0 --sample 1/2 udp
 	send_numbers 1000 100 10.0.2.1
 	report_path
@@ -310,7 +306,7 @@ add_router() {
 }
 
 @test "packets that are named in different ways are not merged" {
-	record_start h1 "$NET_H1" -i eth0 --id payload udp
+	record_begin h1 "$NET_H1" -i eth0 --id payload udp
 	record_start h2 "$NET_H2" -i eth0 udp
 	record_stop h1
 	record_stop h2

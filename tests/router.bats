@@ -75,8 +75,8 @@ record_kill() {
 }
 
 @test "what the tracer itself did not keep is not called loss" {
-	record_start h1 "$NET_H1" -i eth0 'udp port 5001'
-	record_start r "$NET_MID" -i p1 -i p2 'udp port 5001'
+	record_begin h1 "$NET_H1" -i eth0 'udp port 5001'
+	record_begin r "$NET_MID" -i p1 -i p2 'udp port 5001'
 	record_start h2 "$NET_H2" --buffer 4K -i eth0 'udp port 5001'
 	kill -STOP "${RECORD_PID[h2]}"
 	send_numbers $COUNT 100 10.0.2.1

@@ -27,6 +27,9 @@ failed=0
 
 steps=(packages release sanitize unit unit-sanitize bats bats-sanitize guest model fuzz format tidy
 	man shell bench)
+# They depend on nothing that others do meanwhile, so that neighbours among them run side by side.
+untimed=(model fuzz format tidy man shell)
+beside=()
 
 step_packages() {
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}" \
@@ -117,17 +120,35 @@ count() {
 	step_result="$ok passed, $bad failed"
 }
 
-run_step() {
-	local step=$1 log=$logs/$1 started=$SECONDS status=0
+# Leaves of a step its output, and in STEP.end its exit code and how many seconds it took.
+execute() {
+	local started=$SECONDS status=0
 
-	"step_$step" </dev/null >"$log" 2>&1 || status=$?
+	"step_$1" </dev/null >"$logs/$1" 2>&1 || status=$?
+	echo "$status $((SECONDS - started))" >"$logs/$1.end"
+}
+
+report_step() {
+	local step=$1 log=$logs/$1 status seconds
+
+	read -r status seconds <"$log.end"
 	count "$log" "$status"
-	printf '%-14s %4d s  %s\n' "$step" $((SECONDS - started)) "$step_result"
+	printf '%-14s %4d s  %s\n' "$step" "$seconds" "$step_result"
 	if [[ $step_result != *" 0 failed" ]]; then
 		show_failures "$log"
 	else
 		grep '^# measured' "$log" | sed 's/^/    /'
 	fi
+}
+
+report_beside() {
+	local step
+
+	wait
+	for step in "${beside[@]}"; do
+		report_step "$step"
+	done
+	beside=()
 }
 
 # Of TAP what belongs to failed tests; of anything else all.
@@ -156,8 +177,16 @@ for step; do
 	}
 done
 for step; do
-	run_step "$step"
+	if [[ " ${untimed[*]} " == *" $step "* ]]; then
+		execute "$step" &
+		beside+=("$step")
+		continue
+	fi
+	report_beside
+	execute "$step"
+	report_step "$step"
 done
+report_beside
 print_scenarios
 echo "$passed passed, $failed failed"
 ((failed == 0))

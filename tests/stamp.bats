@@ -45,9 +45,9 @@ stamp() {
 	shift
 	# shellcheck disable=SC2034 # of report_path
 	MIDDLE=r
-	record_start h1 "$NET_H1" --stamp "$protocols" -i eth0 "$@" &&
-		record_start r "$NET_MID" -i p1 -i p2 "$@" &&
-		record_start h2 "$NET_H2" -i eth0 "$@"
+	record_begin h1 "$NET_H1" --stamp "$protocols" -i eth0 "$@"
+	record_begin r "$NET_MID" -i p1 -i p2 "$@"
+	record_start h2 "$NET_H2" -i eth0 "$@"
 }
 
 # send_same COUNT SIZE ADDRESS: fails unless h2 gets them all, byte by byte.
@@ -216,7 +216,7 @@ sizes_up_to() {
 }
 
 @test "what is forwarded, and what the filter leaves out, is let alone" {
-	record_start r "$NET_MID" --stamp udp -i p1 -i p2 'udp port 5001'
+	record_begin r "$NET_MID" --stamp udp -i p1 -i p2 'udp port 5001'
 	record_start h1 "$NET_H1" --stamp udp -i eth0 'udp port 5002'
 	capture "$NET_H2" eth0 udp
 	send_same 20 100 10.0.2.1
@@ -258,8 +258,8 @@ in_tunnel() {
 	in_ns "$NET_H1" ping -q -c 1 -W 2 10.7.0.2
 	# shellcheck disable=SC2034 # of report_path
 	MIDDLE=r
-	record_start h1 "$NET_H1" --stamp tcp,udp -i vx0 -i eth0 "$SENT"
-	record_start r "$NET_MID" -i p1 -i p2 "$SENT"
+	record_begin h1 "$NET_H1" --stamp tcp,udp -i vx0 -i eth0 "$SENT"
+	record_begin r "$NET_MID" -i p1 -i p2 "$SENT"
 	record_start h2 "$NET_H2" -i eth0 -i vx0 "$SENT"
 	capture "$NET_H2" eth0 'udp port 4789'
 	for size in 50 51 1000 1001; do
@@ -325,7 +325,7 @@ segments_stamped() {
 }
 
 @test "TCP: connections of another port and another namespace are let alone" {
-	record_start r "$NET_MID" --stamp tcp -p dev:p2:tx tcp
+	record_begin r "$NET_MID" --stamp tcp -p dev:p2:tx tcp
 	record_start h1 "$NET_H1" --stamp tcp -i eth0 'tcp port 5202'
 	capture "$NET_H2" eth0 tcp
 	iperf 10.0.2.1 -n 1M

@@ -102,7 +102,7 @@ one_path() {
 
 @test "the filter sees the packet inside" {
 	overlay 4789
-	record_start outside "$U1" -i eth0 'ip host 10.8.0.2'
+	record_begin outside "$U1" -i eth0 'ip host 10.8.0.2'
 	record_start inside "$U1" -p dev:eth0:tx 'src 10.0.0.1 and udp port 5001 and not host 10.8.0.1'
 	send_numbers 100 100 10.0.0.2
 	sleep 0.05
@@ -149,8 +149,8 @@ one_path() {
 @test "frames with VLAN tags in them cross a bridge" {
 	network_switch bridge
 	export MIDDLE=sw
-	record_start h1 "$NET_H1" -p dev:eth0:tx 'ether proto 0x88b5 or ether proto 0x88b6'
-	record_start sw "$NET_MID" -p dev:p1:rx -p dev:p2:tx 'ether proto 0x88b5 or ether proto 0x88b6'
+	record_begin h1 "$NET_H1" -p dev:eth0:tx 'ether proto 0x88b5 or ether proto 0x88b6'
+	record_begin sw "$NET_MID" -p dev:p1:rx -p dev:p2:tx 'ether proto 0x88b5 or ether proto 0x88b6'
 	record_start h2 "$NET_H2" -p dev:eth0:rx 'ether proto 0x88b5 or ether proto 0x88b6'
 	in_ns "$NET_H1" "$FRAMES" 50 eth0 0x8100 0x88b5
 	in_ns "$NET_H1" "$FRAMES" 50 eth0 0x88a8 0x8100 0x88b6

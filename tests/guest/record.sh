@@ -26,7 +26,7 @@ network_addresses h2 10.0.0.2/24 fd00::2/64
 
 mapfile -t filters <"$NET_DIR/filters"
 for i in "${!filters[@]}"; do
-	record_start "$i" h1 -v -i eth0 "${filters[i]}"
+	record_begin "$i" h1 -v -i eth0 "${filters[i]}"
 done
 record_start all h1 -v -i eth0 -p dev:h2/eth0
 ip netns exec h1 tcpdump -i eth0 -Z root -U --immediate-mode -s 200 -B 16384 \

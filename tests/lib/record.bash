@@ -11,9 +11,17 @@ DELAYS=$BUILD/tests/delays
 export VNETTRACE UDPNUM
 
 declare -gA RECORD_PID
+declare -ga RECORD_BEGUN
 
-# record_start DOMAIN NAMESPACE ARGUMENT...: returns when it traces. Writes $NET_DIR/DOMAIN.vnt.
+# record_start DOMAIN NAMESPACE ARGUMENT...: returns when it traces, and all that were begun before do. Writes
+# $NET_DIR/DOMAIN.vnt.
 record_start() {
+	record_begin "$@"
+	record_ready
+}
+
+# The same, but does not wait for it: the kernel can look at the programs of several side by side.
+record_begin() {
 	local domain=$1 namespace=$2
 	local file=$NET_DIR/$domain.vnt log=$NET_DIR/$domain.err
 
@@ -22,15 +30,25 @@ record_start() {
 	ip netns exec "$namespace" "$VNETTRACE" record -o "$file" --domain "$domain" "$@" \
 		</dev/null >/dev/null 2>"$log" 3>&- &
 	RECORD_PID[$domain]=$!
+	RECORD_BEGUN+=("$domain")
 	network_undo network_stop_pid $!
-	record_wait_ready "$!" "$log"
 }
 
-# record_wait_ready PID LOG
+# All that were begun trace.
+record_ready() {
+	local domain
+
+	for domain in "${RECORD_BEGUN[@]}"; do
+		record_wait_ready "${RECORD_PID[$domain]}" "$NET_DIR/$domain.err" || return
+	done
+	RECORD_BEGUN=()
+}
+
+# record_wait_ready PID LOG: for 30 s, on a busy machine.
 record_wait_ready() {
 	local tries
 
-	for ((tries = 0; tries < 200; tries++)); do
+	for ((tries = 0; tries < 600; tries++)); do
 		grep -qs tracing "$2" && return 0
 		kill -0 "$1" 2>/dev/null || break
 		sleep 0.05
@@ -49,17 +67,17 @@ record_stop() {
 # record_path FILTER...: three recordings, one per namespace, through the switch.
 record_path() {
 	MIDDLE=sw
-	record_start h1 "$NET_H1" -i eth0 "$@" &&
-		record_start sw "$NET_MID" -i "$BRIDGE" "$@" &&
-		record_start h2 "$NET_H2" -i eth0 "$@"
+	record_begin h1 "$NET_H1" -i eth0 "$@"
+	record_begin sw "$NET_MID" -i "$BRIDGE" "$@"
+	record_start h2 "$NET_H2" -i eth0 "$@"
 }
 
 # record_route FILTER...: the same through the router.
 record_route() {
 	MIDDLE=r
-	record_start h1 "$NET_H1" -i eth0 "$@" &&
-		record_start r "$NET_MID" -i p1 -i p2 "$@" &&
-		record_start h2 "$NET_H2" -i eth0 "$@"
+	record_begin h1 "$NET_H1" -i eth0 "$@"
+	record_begin r "$NET_MID" -i p1 -i p2 "$@"
+	record_start h2 "$NET_H2" -i eth0 "$@"
 }
 
 # Stops what record_path or record_route started, merges and reports: $NET_DIR/all.vnt and all.json.
@@ -108,6 +126,31 @@ send_numbers() {
 	wait_listening "$NET_H2" -u 5001 &&
 		in_ns "$NET_H1" "$UDPNUM" send "$1" "$2" "$3" 5001 "${4:-5000}" "${@:5}" &&
 		wait "$receiver"
+}
+
+# transfer ADDRESS BYTES WINDOW: from h1 to h2, by iperf3, with a window that no queue on the way is too short
+# for. Nothing is on its way any more when it returns.
+transfer() {
+	local server
+
+	ip netns exec "$NET_H2" iperf3 -s -1 </dev/null >/dev/null 2>&1 3>&- &
+	server=$!
+	wait_listening "$NET_H2" -t 5201 &&
+		in_ns "$NET_H1" iperf3 -c "$1" -n "$2" -w "$3" </dev/null >/dev/null &&
+		wait "$server" && wait_closed "$NET_H1" && wait_closed "$NET_H2"
+}
+
+# wait_closed NAMESPACE: no end of a connection is left that sends anything by itself.
+wait_closed() {
+	local tries
+
+	for ((tries = 0; tries < 500; tries++)); do
+		[[ -z $(in_ns "$1" ss -Htn state connected exclude time-wait) ]] && return 0
+		sleep 0.02
+	done
+	echo "connections do not end:" >&2
+	in_ns "$1" ss -tn >&2
+	return 1
 }
 
 # wait_listening NAMESPACE -u|-t PORT

@@ -51,10 +51,11 @@ static void put(struct writer *writer, enum batch_type type, const void *rows, s
 /* The packets of both go both ways, half of them each. */
 static struct reader *make_reader(uint8_t recording)
 {
-	struct domain domain = {.clock = {.method = "reference"}};
+	struct domain domain = {.clock_source = "tsc", .clock = {.method = "reference"}};
 	struct probe probes[] = {{.name = "dev:e:rx", .recording = {recording}},
 				 {.name = "dev:e:tx", .recording = {recording}}};
 	struct anchor_row anchors[ANCHORS];
+	struct vm_row vms[ANCHORS];
 	struct vnt_event events[EVENTS];
 	struct trace_info info = {0};
 	int fd = memfd_create("hostile", 0);
@@ -72,8 +73,17 @@ static struct reader *make_reader(uint8_t recording)
 						 .raw_ns = extreme(),
 						 .real_ns = extreme(),
 						 .boot_ns = extreme(),
+						 .tsc = extreme(),
 						 .width_ns = extreme()};
 	put(writer, BATCH_ANCHORS, anchors, ANCHORS);
+	for (int i = 0; i < ANCHORS; i++)
+		vms[i] = (struct vm_row){.before_ns = extreme(),
+					 .after_ns = extreme(),
+					 .vm = i / 2,
+					 .offset = extreme(),
+					 .ratio = extreme(),
+					 .fraction_bits = i % 2 ? extreme() : 32};
+	put(writer, BATCH_VMS, vms, ANCHORS);
 	for (int i = 0; i < EVENTS; i++)
 		events[i] = (struct vnt_event){
 			.time_ns = extreme(), .flow = 7, .key = i, .probe = (i ^ recording) % 2};

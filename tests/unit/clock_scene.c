@@ -10,11 +10,13 @@
 
 #include "clock_stage.h"
 #include "lib/merge.h"
+#include "lib/ranges.h"
 #include "lib/writer.h"
 
-#define ANCHOR_NS 1e8
-#define NAMES     (sizeof(names) / sizeof(names[0]))
-#define READ_NS   25 /* one reading of a clock */
+#define ANCHOR_NS       1e8
+#define ANCHORS_PER_VMS 10
+#define NAMES           (sizeof(names) / sizeof(names[0]))
+#define READ_NS         25 /* one reading of a clock */
 
 static const char *const names[] = {"dev:eth0:rx", "dev:eth0:tx", "dev:eth1:rx", "dev:eth1:tx"};
 
@@ -56,8 +58,9 @@ const struct scene scenes[] = {
 };
 
 /* As bpf/host.c reads them: RAW is the second of seven readings. One in a hundred is interrupted. */
-static struct anchor_row read_anchor(struct stage *stage, const struct host *host, double true_ns)
+static struct anchor_row read_anchor(struct stage *stage, size_t index, double true_ns)
 {
+	const struct host *host = &stage->hosts[index];
 	double delays[4] = {READ_NS, READ_NS, 4 * READ_NS, READ_NS}, at[4], now = true_ns;
 	struct anchor_row anchor = {0};
 	uint64_t before, after;
@@ -74,6 +77,8 @@ static struct anchor_row read_anchor(struct stage *stage, const struct host *hos
 	anchor.boot_ns = (uint64_t)mono_clock(host, at[2]);
 	if (!stage->scene->unaware)
 		anchor.boot_ns += (uint64_t)(at[2] - awake(host, at[2]));
+	if (stage->scene->vms)
+		anchor.tsc = counter(stage, index, at[3] - READ_NS);
 	after = (uint64_t)mono_clock(host, at[3]);
 	anchor.mono_ns = before + (after - before) / 2;
 	anchor.width_ns = after - before;
@@ -107,8 +112,33 @@ static void put_epochs(struct writer *writer, uint64_t time_ns, bool active)
 	put(writer, BATCH_EPOCHS, epochs, NAMES);
 }
 
-static void write_events(struct stage *stage, struct host *host, struct writer *writer)
+/* As bpf/vms.c reads them. */
+static void put_vms(const struct stage *stage, struct writer *writer, double true_ns)
 {
+	const struct scene *scene = stage->scene;
+	const struct host *owner = &stage->hosts[scene->vms_by];
+	struct vm_row rows[SCENE_HOSTS_MAX + 1];
+	size_t count = 0;
+
+	for (size_t i = 0; i <= scene->hosts; i++)
+		if (i == scene->hosts || (i != scene->vms_by && scene->vms != VMS_STRANGERS))
+			rows[count++] = vm_of(stage, i, true_ns);
+	if (scene->vms == VMS_TWINS) {
+		rows[count] = rows[0];
+		rows[count].vm++;
+		rows[count++].offset += 2500;
+	}
+	for (size_t i = 0; i < count; i++) {
+		rows[i].before_ns = (uint64_t)mono_clock(owner, true_ns);
+		rows[i].after_ns = (uint64_t)mono_clock(owner, true_ns + 1e5);
+	}
+	put(writer, BATCH_VMS, rows, count);
+}
+
+static void write_events(struct stage *stage, size_t index, struct writer *writer)
+{
+	struct host *host = &stage->hosts[index];
+	unsigned int turn = 0;
 	double end = START_NS + (stage->scene->seconds + 1) * SECOND;
 	size_t at = 0;
 
@@ -116,7 +146,7 @@ static void write_events(struct stage *stage, struct host *host, struct writer *
 	put_epochs(writer, (uint64_t)mono_clock(host, START_NS - SECOND), true);
 	for (double now = START_NS - SECOND; now < end; now += ANCHOR_NS) {
 		bool asleep = now >= host->slept_at_ns && now < host->slept_at_ns + host->sleep_ns;
-		struct anchor_row anchor = read_anchor(stage, host, now);
+		struct anchor_row anchor = read_anchor(stage, index, now);
 		size_t first = at;
 
 		while (at < host->count && host->events[at].time_ns < anchor.mono_ns)
@@ -125,6 +155,9 @@ static void write_events(struct stage *stage, struct host *host, struct writer *
 			put(writer, BATCH_EVENTS, &host->events[first], at - first);
 		if (!asleep && !stage->scene->unanchored)
 			put(writer, BATCH_ANCHORS, &anchor, 1);
+		if (stage->scene->vms && index == stage->scene->vms_by &&
+		    turn++ % ANCHORS_PER_VMS == 0)
+			put_vms(stage, writer, now + 1e3);
 	}
 	put(writer, BATCH_EVENTS, &host->events[at], host->count - at);
 	put_epochs(writer, (uint64_t)mono_clock(host, end), false);
@@ -133,11 +166,13 @@ static void write_events(struct stage *stage, struct host *host, struct writer *
 /* Writes to fd. */
 static void write_file(struct stage *stage, size_t index, int fd)
 {
-	struct domain domain = {.clock = {.method = "reference"}};
+	struct domain domain = {.clock_source = "tsc", .clock = {.method = "reference"}};
 	struct probe probe = {.recording = {index + 1}};
 	struct trace_info info = {0};
 	struct writer *writer;
 
+	if (stage->scene->vms == VMS_UNSTEADY)
+		snprintf(domain.clock_source, sizeof(domain.clock_source), "hpet");
 	snprintf(domain.name, sizeof(domain.name), "h%zu", index);
 	snprintf(domain.boot_id, sizeof(domain.boot_id), "boot-%zu", index);
 	if (trace_info_add_domain(&info, &domain) < 0)
@@ -149,7 +184,7 @@ static void write_file(struct stage *stage, size_t index, int fd)
 	}
 	if (writer_open(&writer, fd, &info))
 		errx(1, "writer_open");
-	write_events(stage, &stage->hosts[index], writer);
+	write_events(stage, index, writer);
 	writer_close(writer);
 	trace_info_release(&info);
 	free(stage->hosts[index].events);
@@ -163,24 +198,33 @@ static void keep_log(void *context, const char *line)
 	snprintf(result->log + used, sizeof(result->log) - used, "%s\n", line);
 }
 
+struct bounds {
+	const struct trace_info *info;
+	struct ranges ranges;
+};
+
 static void take_tick(const struct stage *stage, const struct vnt_event *event, size_t host,
-		      const struct domain *domain, struct scene_result *result)
+		      const struct bounds *bounds, struct scene_result *result)
 {
 	long double truth = mono_clock(&stage->hosts[0], stage->ticks[host][event->key]);
 	double error = fabs((double)(event->time_ns - truth));
-	int64_t bound = domain->clock.bound_ns;
+	const struct place_seen then = {NAMES * host, ranges_span(&bounds->ranges, event->time_ns)};
+	int64_t bound = ranges_bound(&bounds->ranges, bounds->info, (struct place_seen){0}, then);
 
 	result->errors[result->count++] = error / 1e3;
 	result->missed += bound >= 0 && error > (double)bound;
+	result->better += bound < bounds->info->domains[host].clock.bound_ns / 2;
 }
 
 static void take_domains(const struct trace_info *info, struct scene_result *result)
 {
 	for (size_t i = 1; i < info->ndomains; i++) {
 		const struct clock_fit *clock = &info->domains[i].clock;
+		bool counted = strcmp(clock->method, "tsc") == 0;
 
 		result->unbounded += clock->bound_ns < 0;
-		result->not_fitted += strcmp(clock->method, "packets") != 0;
+		result->counted += counted;
+		result->not_fitted += !counted && strcmp(clock->method, "packets") != 0;
 		result->bound = fmax(result->bound, (double)clock->bound_ns / 1e3);
 		result->scatter = fmax(result->scatter, (double)clock->scatter_ns / 1e3);
 		result->rejected += clock->rejected;
@@ -191,6 +235,7 @@ static void merge_files(const struct stage *stage, struct reader **readers,
 			struct scene_result *result)
 {
 	char reason[MERGE_REASON_MAX];
+	struct bounds bounds = {0};
 	struct merge *merge;
 	struct batch batch;
 
@@ -198,16 +243,20 @@ static void merge_files(const struct stage *stage, struct reader **readers,
 		       result, reason))
 		errx(1, "%s", reason);
 	take_domains(merge_info(merge), result);
+	bounds.info = merge_info(merge);
 	while (merge_next(merge, &batch) > 0) {
+		for (size_t i = 0; batch.type == BATCH_RANGES && i < batch.count; i++)
+			if (ranges_add(&bounds.ranges, &batch.ranges[i]))
+				errx(1, "ranges_add");
 		for (size_t i = 0; batch.type == BATCH_EVENTS && i < batch.count; i++) {
 			const struct vnt_event *event = &batch.events[i];
 			size_t host = event->flow - TICK_FLOW;
 
 			if (host && host < stage->scene->hosts)
-				take_tick(stage, event, host, &merge_info(merge)->domains[host],
-					  result);
+				take_tick(stage, event, host, &bounds, result);
 		}
 	}
+	ranges_release(&bounds.ranges);
 	merge_close(merge);
 }
 

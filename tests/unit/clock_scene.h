@@ -27,6 +27,15 @@ struct scene_way {
 	double to;         /* 0: the end */
 };
 
+enum scene_vms {
+	VMS_NONE,
+	VMS_SHOWN,     /* of the other hosts, and of one that is not traced */
+	VMS_STRANGERS, /* only of such */
+	VMS_TWINS,     /* of host 1 twice, 1 us apart */
+	VMS_CHANGED,   /* as shown, but the counters are set at jump_at */
+	VMS_UNSTEADY,  /* as shown, but by a host whose kernel does not go by its counter */
+};
+
 struct scene {
 	const char *name;
 	double seconds;
@@ -48,15 +57,20 @@ struct scene {
 	double jump_at;    /* part of the trace before all these; 0: half of it */
 	double moved_ppm; /* change of its drift there: the machine it goes on with has another crystal */
 	bool unanchored;
+	enum scene_vms
+		vms;   /* what a host says of the counters of its virtual machines, the others */
+	size_t vms_by; /* that host */
 	double target; /* for the 99th percentile of |error|, in us; 0: none */
 };
 
 struct scene_result {
 	double *errors; /* in us, absolute, in order; owned */
 	size_t count;
-	size_t missed;     /* of those the errors that are beyond their host's bound */
+	size_t missed;     /* of those the errors that are beyond their host's bound at that time */
+	size_t better;     /* times whose bound is less than half of their host's */
 	size_t unbounded;  /* hosts */
-	size_t not_fitted; /* hosts, clock not from packets */
+	size_t not_fitted; /* hosts, clock neither from packets nor from counters */
+	size_t counted;    /* hosts, clock from counters */
 	double bound;      /* of a host, largest, in us */
 	uint64_t rejected;
 	double scatter; /* us, largest */

@@ -70,6 +70,36 @@ long double mono_clock(const struct host *host, double true_ns)
 	return raw_clock(host, true_ns) + ns * host->ntp + slewed * host->slew;
 }
 
+static double jump_of(const struct scene *scene)
+{
+	return START_NS + scene->seconds * SECOND * (scene->jump_at > 0 ? scene->jump_at : 0.5);
+}
+
+struct vm_row vm_of(const struct stage *stage, size_t host, double true_ns)
+{
+	bool set = stage->scene->vms == VMS_CHANGED && true_ns >= jump_of(stage->scene);
+
+	unsigned int bits = host % 2 ? 48 : 32; /* Intel, AMD */
+
+	return (struct vm_row){
+		.vm = (1000 + host) << 32 | 11,
+		.offset = -(uint64_t)1e12 * (host + 1) + (set ? (uint64_t)5e11 : 0),
+		.ratio = (1ull << bits) / 10 * (5 + host % 10),
+		.fraction_bits = bits,
+	};
+}
+
+uint64_t counter(const struct stage *stage, size_t host, double true_ns)
+{
+	const struct host *owner = &stage->hosts[stage->scene->vms_by];
+	uint64_t count = (uint64_t)(2.5L * (raw_clock(owner, true_ns) - owner->offset_ns));
+	struct vm_row vm = vm_of(stage, host, true_ns);
+
+	if (host == stage->scene->vms_by)
+		return count;
+	return (uint64_t)((unsigned __int128)count * vm.ratio >> vm.fraction_bits) + vm.offset;
+}
+
 static uint64_t flow_of(size_t from, size_t to)
 {
 	return 1 + from * SCENE_HOSTS_MAX + to;
@@ -230,7 +260,7 @@ static void set_clock(struct stage *stage, size_t index)
 {
 	const struct scene *scene = stage->scene;
 	double length = scene->seconds * SECOND;
-	double jump = START_NS + length * (scene->jump_at > 0 ? scene->jump_at : 0.5);
+	double jump = jump_of(scene);
 	struct host *host = &stage->hosts[index];
 
 	*host = (struct host){

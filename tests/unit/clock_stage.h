@@ -4,7 +4,7 @@
 #define VNT_TESTS_CLOCK_STAGE_H
 
 #include "clock_scene.h"
-#include "lib/event.h"
+#include "lib/trace.h"
 
 #define START_NS  5e9 /* true time of the first packet */
 #define SECOND    1e9
@@ -46,6 +46,12 @@ double between(struct stage *stage, double from, double to);
 long double awake(const struct host *host, double true_ns);      /* time not asleep */
 long double raw_clock(const struct host *host, double true_ns);  /* CLOCK_MONOTONIC_RAW */
 long double mono_clock(const struct host *host, double true_ns); /* CLOCK_MONOTONIC */
+
+/* Time stamp counter of a host, 2.5 GHz by the crystal of scene->vms_by: a guest's is that of this one, scaled and shifted. */
+uint64_t counter(const struct stage *stage, size_t host, double true_ns);
+
+/* What it says of the one of a host. */
+struct vm_row vm_of(const struct stage *stage, size_t host, double true_ns);
 
 /* To be freed, and each host's events. */
 struct stage *set_stage(const struct scene *scene, uint64_t seed);

@@ -82,6 +82,7 @@ static const char *skip_json(const char *text)
 struct sample {
 	struct domain domains[2];
 	struct domain_report domain_rows[2];
+	struct range_row ranges[2];
 	struct probe_report probes[2];
 	uint16_t path[2], single[1];
 	struct hop_report hop;
@@ -151,9 +152,13 @@ static void make_sample(struct sample *s)
 	inet_pton(AF_INET, "10.0.0.1", s->tunnels[0].tunnel.saddr);
 	inet_pton(AF_INET, "10.0.0.2", s->tunnels[0].tunnel.daddr);
 	s->tunnels[1] = (struct tunnel_report){.probe = 1, .packets = 1};
+	s->ranges[0] = (struct range_row){1, 2000, 3000, -5, 0.25, 30};
+	s->ranges[1] = (struct range_row){1, 3000, 5000, -6, 0, CLOCK_UNBOUNDED};
 	s->report = (struct report){
 		.domains = s->domain_rows,
 		.ndomains = 2,
+		.ranges = s->ranges,
+		.nranges = 2,
 		.probes = s->probes,
 		.nprobes = 2,
 		.observed = 12,
@@ -201,11 +206,13 @@ Test(format, json_is_the_schema)
 		"{\"schema\":\"vnettrace.report/1\",\"domains\":["
 		"{\"name\":\"h1\",\"hostname\":\"node1\",\"boot_id\":\"b-1\",\"kernel\":\"6.1\","
 		"\"events\":10,\"lost\":1,\"sampled_out\":90,\"first_ns\":1000,\"last_ns\":2000,\"clock\":"
-		"{\"method\":\"reference\",\"offset_ns\":0,\"drift_ppm\":0,\"bound_ns\":0,\"scatter_ns\":0,\"rejected\":0}},"
+		"{\"method\":\"reference\",\"offset_ns\":0,\"drift_ppm\":0,\"bound_ns\":0,\"scatter_ns\":0,\"rejected\":0,\"segments\":[]}},"
 		"{\"name\":\"h2\",\"hostname\":\"node2\",\"boot_id\":\"b-2\",\"kernel\":\"6.12\","
 		"\"events\":10,\"lost\":0,\"sampled_out\":0,\"first_ns\":2000,\"last_ns\":4000,"
 		"\"clock\":{\"method\":\"realtime\","
-		"\"offset_ns\":-5,\"drift_ppm\":1.5,\"bound_ns\":\"unbounded\",\"scatter_ns\":40,\"rejected\":3}}],"
+		"\"offset_ns\":-5,\"drift_ppm\":1.5,\"bound_ns\":\"unbounded\",\"scatter_ns\":40,\"rejected\":3,"
+		"\"segments\":[{\"from_ns\":2000,\"to_ns\":3000,\"offset_ns\":-5,\"drift_ppm\":0.25,\"bound_ns\":30},"
+		"{\"from_ns\":3000,\"to_ns\":5000,\"offset_ns\":-6,\"drift_ppm\":0,\"bound_ns\":\"unbounded\"}]}}],"
 		"\"probes\":[{\"name\":\"h1/dev:e:tx\",\"domain\":\"h1\",\"events\":10,\"packets\":10,"
 		"\"bytes\":1500,\"throughput_bps\":12000,\"packet_rate\":10.5,\"lost\":1,"
 		"\"sampled_out\":90},"

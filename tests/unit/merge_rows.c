@@ -63,6 +63,7 @@ static void write_batch(struct writer *writer, size_t input, const struct item *
 		struct cost_row costs[ITEMS_MAX];
 		struct tunnel_row tunnels[ITEMS_MAX];
 		struct translation_row translations[ITEMS_MAX];
+		struct vm_row vms[ITEMS_MAX];
 	} rows;
 	const struct batch batch = {.type = items[0].type, .count = count, .rows = &rows};
 
@@ -98,6 +99,10 @@ static void write_batch(struct writer *writer, size_t input, const struct item *
 		else if (item->type == BATCH_TRANSLATIONS)
 			rows.translations[i] = (struct translation_row){
 				.time_ns = item->time_ns, .before = number, .probe = item->probe};
+		else if (item->type == BATCH_VMS)
+			rows.vms[i] = (struct vm_row){.domain = item->domain,
+						      .before_ns = item->time_ns,
+						      .offset = number};
 		else
 			rows.costs[i] = (struct cost_row){.events = number, .domain = item->domain};
 	}
@@ -162,7 +167,8 @@ static void place_items(struct source *source)
 	}
 }
 
-/* Batches of any type in any order, with times that often repeat; anchors of all domains first. */
+/* Batches of any type but one in any order, with times that often repeat; anchors of all domains first.
+ * Ranges of another clock than the reference are not passed on. */
 static void make_items(struct source *source, size_t batches, size_t rows_max)
 {
 	uint64_t time_ns = EPOCH_NS + rand() % 100;
@@ -173,7 +179,7 @@ static void make_items(struct source *source, size_t batches, size_t rows_max)
 		source->items[source->count - 1].domain = i;
 	}
 	for (size_t i = 0; i < batches; i++) {
-		enum batch_type type = rand() % 2 ? BATCH_EVENTS : 1 + rand() % (BATCH_TYPES - 1);
+		enum batch_type type = rand() % 2 ? BATCH_EVENTS : 1 + rand() % (BATCH_RANGES - 1);
 		size_t rows = 1 + rand() % rows_max;
 
 		for (size_t row = 0; row < rows; row++) {
@@ -316,6 +322,8 @@ static void check_row(struct checker *checker, const struct batch *batch, size_t
 		number = batch->losses[i].count;
 	else if (batch->type == BATCH_TRANSLATIONS)
 		number = batch->translations[i].before;
+	else if (batch->type == BATCH_VMS)
+		number = batch->vms[i].offset;
 	else
 		number = batch->costs[i].events;
 	input = (number >> 32) - 1;
@@ -335,6 +343,9 @@ static void check_row(struct checker *checker, const struct batch *batch, size_t
 		check_probe(checker, input, item, batch->translations[i].probe);
 		cr_assert_eq(batch->translations[i].time_ns,
 			     item->time_ns + sources[input].shift_ns);
+	} else if (batch->type == BATCH_VMS) {
+		check_domain(checker, input, item, batch->vms[i].domain);
+		cr_assert_eq(batch->vms[i].before_ns, item->time_ns, "as the domain has it");
 	} else if (batch->type == BATCH_COSTS) {
 		check_domain(checker, input, item, batch->costs[i].domain);
 	}

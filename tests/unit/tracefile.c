@@ -127,6 +127,8 @@ Test(tracefile, rows)
 	const struct cost_row costs[] = {
 		{1, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX, PROGRAM_DEV_TX}};
 
+	const struct vm_row vms[] = {{1, 1, 2, UINT64_MAX, UINT64_MAX, UINT64_MAX, 48}, {0}};
+	const struct range_row ranges[] = {{1, 0, UINT64_MAX, INT64_MIN, -0.125, INT64_MAX}, {0}};
 	struct tunnel_row tunnels[2] = {{.hash = UINT64_MAX}};
 
 	memset(&tunnels[1].tunnel, 0xff, sizeof(tunnels[1].tunnel));
@@ -143,6 +145,8 @@ Test(tracefile, rows)
 	ROUND_TRIP(BATCH_EPOCHS, epochs);
 	ROUND_TRIP(BATCH_COSTS, costs);
 	ROUND_TRIP(BATCH_TUNNELS, tunnels);
+	ROUND_TRIP(BATCH_VMS, vms);
+	ROUND_TRIP(BATCH_RANGES, ranges);
 	round_trip(BATCH_FLOWS, flows, 0, sizeof(flows[0]));
 	round_trip(BATCH_ANCHORS, anchors, 0, sizeof(anchors[0]));
 }
