@@ -9,6 +9,7 @@
 #include "message.h"
 #include "progress.h"
 #include "lib/format.h"
+#include "lib/pool.h"
 #include "lib/stats.h"
 #include "lib/tempfile.h"
 
@@ -114,6 +115,8 @@ static int gather(struct making *making)
 	int err;
 
 	progress_begin(&progress, &making->config->inputs);
+	if (pool_threads(merge_pool(making->merge)) > 1)
+		stats_use(making->stats, merge_pool(making->merge));
 	while ((err = gather_batch(making, &progress)) > 0)
 		;
 	progress_end(&progress);

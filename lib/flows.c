@@ -21,6 +21,37 @@ uint32_t flows_find(struct flows *flows, uint64_t hash)
 	return flows->count++;
 }
 
+static void prefetch(const void *bytes, size_t size)
+{
+	for (size_t at = 0; at < size; at += 64)
+		__builtin_prefetch((const char *)bytes + at);
+}
+
+void flows_prefetch(const struct flows *flows, const struct journey *journeys, size_t count)
+{
+	uint32_t found[FLOWS_AHEAD];
+	size_t n = 0;
+
+	if (!flows->count)
+		return;
+	count = count < FLOWS_AHEAD ? count : FLOWS_AHEAD;
+	for (size_t i = 0; i < count; i++)
+		map_prefetch(&flows->by_hash, journeys[i].flow);
+	for (size_t i = 0; i < count; i++) {
+		found[n] = map_find(&flows->by_hash, journeys[i].flow);
+		if (found[n] != MAP_NONE)
+			prefetch(&flows->flows[found[n++]], offsetof(struct flow, tuple));
+	}
+	for (size_t i = 0; i < n; i++) {
+		found[i] = flows->flows[found[i]].recent;
+		if (found[i] != NO_VARIANT)
+			prefetch(&flows->variants[found[i]], offsetof(struct variant, watches));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (found[i] != NO_VARIANT)
+			tracks_prefetch(&flows->variants[found[i]].tracks);
+}
+
 int flows_name(struct flows *flows, const struct flow_row *row)
 {
 	uint32_t index = flows_find(flows, row->hash);

@@ -83,54 +83,56 @@ static int hist_keep(struct hist *hist, int64_t value)
 		hist->values = values;
 	}
 	hist->values[count] = value;
+	hist->count++;
 	return 0;
 }
 
-static int hist_put(struct hist *hist, int64_t value)
+/* Counts it only if it is kept itself. From values to buckets the window must hold all, min to max. */
+static int hist_put(struct hist *hist, int64_t value, int64_t min, int64_t max)
 {
 	int32_t bucket;
-	int err;
+	int err = 0;
 
 	if (!hist->size && hist->count < HIST_EXACT)
 		return hist_keep(hist, value);
 	bucket = bucket_of(value);
-	if (!hist->size) /* from values to buckets: the window must hold them all */
-		err = hist_widen(hist, bucket_of(value < hist->min ? value : hist->min),
-				 bucket_of(value > hist->max ? value : hist->max));
+	if (!hist->size)
+		err = hist_widen(hist, bucket_of(min), bucket_of(max));
 	else if (bucket < hist->base || bucket >= hist->base + hist->size)
 		err = hist_widen(hist, bucket, bucket);
-	else
-		err = 0;
 	if (!err)
 		hist->buckets[bucket - hist->base]++;
 	return err;
 }
 
-int hist_add(struct hist *hist, int64_t value)
+int hist_add(struct hist *hist, const int64_t *values, size_t count)
 {
-	int err = hist_put(hist, value);
+	int64_t min = hist->count ? hist->min : INT64_MAX;
+	int64_t max = hist->count ? hist->max : INT64_MIN;
+	uint64_t before = hist->count;
+	__int128 sum = hist->sum;
+	int err = 0;
 
-	if (err)
-		return err;
-	if (!hist->count || value < hist->min)
-		hist->min = value;
-	if (!hist->count || value > hist->max)
-		hist->max = value;
-	hist->sum += value;
-	hist->count++;
-	return 0;
+	for (size_t i = 0; i < count && !err; i++) {
+		min = values[i] < min ? values[i] : min;
+		max = values[i] > max ? values[i] : max;
+		sum += values[i];
+		err = hist_put(hist, values[i], min, max);
+	}
+	hist->count = before + count;
+	hist->min = min;
+	hist->max = max;
+	hist->sum = sum;
+	return err;
 }
 
 int hist_merge(struct hist *hist, const struct hist *other)
 {
 	bool empty = !hist->count;
-	int err = 0;
+	int err;
 
-	if (!other->size) {
-		for (uint64_t i = 0; i < other->count && !err; i++)
-			err = hist_add(hist, other->values[i]);
-		return err;
-	}
+	if (!other->size)
+		return hist_add(hist, other->values, other->count);
 	/* A window over both ranges; values kept so far move into it. */
 	err = hist_widen(hist, bucket_of(empty || other->min < hist->min ? other->min : hist->min),
 			 bucket_of(empty || other->max > hist->max ? other->max : hist->max));

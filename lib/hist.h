@@ -28,7 +28,8 @@ struct hist {
 	int32_t size;
 };
 
-int hist_add(struct hist *hist, int64_t value); /* 0 or -ENOMEM */
+/* 0, or -ENOMEM: it can only be released. */
+int hist_add(struct hist *hist, const int64_t *values, size_t count);
 int hist_merge(struct hist *hist, const struct hist *other);
 
 /* Nearest rank: the smallest value that at least permille/1000 of all values do not exceed. 0 if

@@ -12,59 +12,81 @@
 #define RING_MIN  256
 #define RING_MAX  (1u << 28)
 #define LARGE_MIN (4u << 20) /* bytes */
-#define AHEAD     16 /* events whose slots are fetched into the cache before the first is joined */
+#define AHEAD     64 /* events whose journeys are fetched into the cache before the first is joined */
+#define HEADS     2 /* for each journey that the ring has room for */
+#define MANY      UINT32_MAX
 
-/* Slots of journeys that have ended stay where they are until reused or cleaned up. */
-struct slot {
-	uint32_t hash;    /* 0: free, and never used since the last clean-up */
-	uint32_t journey; /* number of the journey */
+/* A journey in flight. What its sightings nearly always are is kept in few bytes, as there are many. */
+struct seat {
+	uint64_t flow;
+	uint64_t key;
+	uint64_t number;
+	uint64_t first_ns;
+	union {
+		struct {
+			uint32_t after_ns[JOURNEY_INLINE - 1]; /* of all but the first sighting */
+			uint32_t few;                          /* sightings; or MANY */
+		};
+		struct {
+			struct sighting *many;
+			uint32_t nmany;
+			uint32_t room;
+		};
+	};
+	uint32_t length;
+	uint32_t payload;
+	uint32_t older; /* number of the one before in the same chain */
+	uint16_t flags;
+	uint16_t id;
+	uint16_t probes[JOURNEY_INLINE];
 };
+_Static_assert(sizeof(struct seat) == 96, "there is one for each packet in flight");
 
+/* A chain holds the numbers of its journeys, the newest first. As they come and go in the same order, it
+ * ends where one is not older than the one before, or has ended. */
 struct join {
-	struct journey *ring;
+	struct seat *ring;
 	uint32_t ring_size; /* power of two; journey n is at n & (ring_size - 1) */
 	uint32_t front;     /* number of the oldest journey; numbers wrap around */
 	uint32_t count;
-	struct slot *slots;
-	struct slot *spare;  /* as many, for the next clean-up; or NULL */
-	uint32_t slots_size; /* power of two */
-	uint32_t slots_used; /* with those of journeys that have ended */
-	size_t many;         /* bytes of the sightings that are not in the ring */
-	size_t memory;       /* bytes that all of it may take */
-	size_t needed;       /* when it was too little */
-	uint64_t number;     /* of the next event */
+	uint32_t *heads; /* HEADS * ring_size: the newest of each chain */
+	size_t many;     /* bytes of the sightings that are not in the ring */
+	size_t memory;   /* bytes that all of it may take */
+	size_t needed;   /* when it was too little */
+	uint64_t number; /* of the next event */
 	uint64_t horizon_ns;
 	uint64_t now_ns;
 	uint64_t flow_mask;
 	journey_fn done;
 	void *context;
+	struct journey journey; /* the one that is handed out */
 };
 
-static struct journey *join_journey(const struct join *join, uint32_t number)
+static struct seat *join_seat(const struct join *join, uint32_t number)
 {
 	return &join->ring[number & (join->ring_size - 1)];
 }
 
-static bool join_alive(const struct join *join, uint32_t number)
+static uint32_t *join_head(const struct join *join, uint32_t hash)
 {
-	return number - join->front < join->count;
+	return &join->heads[hash & (HEADS * join->ring_size - 1)];
 }
 
-static struct slot *join_slot(const struct join *join, uint32_t at)
-{
-	return &join->slots[at & (join->slots_size - 1)];
-}
-
-/* The low bits choose the slot. */
+/* The low bits choose the chain. */
 uint32_t join_hash(uint64_t flow, uint64_t key)
 {
 	return map_hash(map_hash(0, flow), key) | 1u << 31;
 }
 
-/* Is there memory for a ring and slots of these sizes, and for so many bytes more? */
-static bool join_may_grow(struct join *join, size_t ring, size_t slots, size_t more)
+static uint32_t hash_packet(const struct join *join, uint64_t flow, uint64_t key)
 {
-	size_t needed = ring * sizeof(*join->ring) + slots * sizeof(*join->slots) + join->many;
+	return join_hash(flow & join->flow_mask, key);
+}
+
+/* Is there memory for a ring of this size, so many heads, and so many bytes more? */
+static bool join_may_grow(struct join *join, size_t ring, size_t heads, size_t more)
+{
+	size_t needed = ring * sizeof(*join->ring) + heads * sizeof(*join->heads) + join->many;
 
 	join->needed = needed + more;
 	return join->needed <= join->memory;
@@ -81,188 +103,196 @@ static void prefer_large_pages(void *bytes, size_t size)
 			MADV_HUGEPAGE);
 }
 
-static struct slot *join_slots(size_t count)
+/* The journey with that number becomes the newest of its chain. */
+static void join_chain(struct join *join, uint32_t number, uint32_t hash)
 {
-	struct slot *slots = calloc(count, sizeof(*slots));
+	uint32_t *head = join_head(join, hash);
 
-	if (slots)
-		prefer_large_pages(slots, count * sizeof(*slots));
-	return slots;
+	join_seat(join, number)->older = *head;
+	*head = number;
 }
 
-static uint32_t hash_packet(const struct join *join, uint64_t flow, uint64_t key)
+/* For the size of the ring, and all journeys in it. */
+static int join_make_heads(struct join *join)
 {
-	return join_hash(flow & join->flow_mask, key);
-}
+	size_t count = HEADS * (size_t)join->ring_size;
+	uint32_t *heads = malloc(count * sizeof(*heads));
 
-/* A new table without the slots of journeys that have ended, at most a quarter full. */
-static int join_clean(struct join *join)
-{
-	struct join next = *join;
-
-	while (next.slots_size / 4 <= next.count)
-		next.slots_size *= 2;
-	if (!join_may_grow(join, join->ring_size, (size_t)join->slots_size + next.slots_size, 0))
-		return -ENOBUFS;
-	next.slots = next.slots_size == join->slots_size ? join->spare : NULL;
-	if (next.slots)
-		memset(next.slots, 0, next.slots_size * sizeof(*next.slots));
-	else
-		next.slots = join_slots(next.slots_size);
-	if (!next.slots)
+	if (!heads)
 		return -ENOMEM;
-	next.slots_used = 0;
-	for (uint32_t i = 0; i < join->slots_size; i++) {
-		struct slot slot = join->slots[i];
-		uint32_t at = slot.hash;
+	prefer_large_pages(heads, count * sizeof(*heads));
+	for (size_t i = 0; i < count; i++)
+		heads[i] = join->front - 1;
+	free(join->heads);
+	join->heads = heads;
+	for (uint32_t number = join->front; number != join->front + join->count; number++) {
+		const struct seat *seat = join_seat(join, number);
 
-		if (!slot.hash || !join_alive(join, slot.journey))
-			continue;
-		while (join_slot(&next, at)->hash)
-			at++;
-		*join_slot(&next, at) = slot;
-		next.slots_used++;
+		join_chain(join, number, hash_packet(join, seat->flow, seat->key));
 	}
-	if (next.slots != join->spare)
-		free(join->spare);
-	next.spare = join->slots;
-	if (next.slots_size != join->slots_size) {
-		free(join->slots);
-		next.spare = NULL;
-	}
-	*join = next;
 	return 0;
 }
 
 /* In place: a journey stays where it is, or goes as far into the new half. */
-static int join_grow_ring(struct join *join)
+static int join_grow(struct join *join)
 {
-	uint32_t size = join->ring_size;
-	struct journey *ring;
+	size_t size = join->ring_size;
+	struct seat *ring;
 
-	if (size >= RING_MAX)
+	if (size >= RING_MAX || !join_may_grow(join, 2 * size, 3 * HEADS * size, 0))
 		return -ENOBUFS;
-	if (!join_may_grow(join, (size_t)size * 2, join->slots_size, 0))
-		return -ENOBUFS;
-	ring = reallocarray(join->ring, (size_t)size * 2, sizeof(*ring));
+	ring = reallocarray(join->ring, 2 * size, sizeof(*ring));
 	if (!ring)
 		return -ENOMEM;
-	prefer_large_pages(ring, 2 * (size_t)size * sizeof(*ring));
+	prefer_large_pages(ring, 2 * size * sizeof(*ring));
 	for (uint32_t number = join->front; number != join->front + join->count; number++)
 		if (number & size)
 			ring[number & (2 * size - 1)] = ring[number & (size - 1)];
 	join->ring = ring;
-	join->ring_size = size * 2;
+	join->ring_size = 2 * size;
+	return join_make_heads(join);
+}
+
+/* The journey the event belongs to, or NULL. */
+static struct seat *join_find(const struct join *join, uint64_t flow, uint64_t key, uint32_t hash)
+{
+	uint32_t number = *join_head(join, hash), newer = join->count, age;
+
+	for (; (age = number - join->front) < newer; newer = age) {
+		struct seat *seat = join_seat(join, number);
+
+		if (seat->key == key && !((seat->flow ^ flow) & join->flow_mask))
+			return seat;
+		number = seat->older;
+	}
+	return NULL;
+}
+
+/* One that has no sightings yet. *seat lives until the next one. 0, -ENOMEM or -ENOBUFS. */
+static int join_add(struct join *join, const struct vnt_event *event, uint32_t hash,
+		    uint64_t event_number, struct seat **seat)
+{
+	int err = join->count == join->ring_size ? join_grow(join) : 0;
+
+	if (err)
+		return err;
+	join_chain(join, join->front + join->count, hash);
+	*seat = join_seat(join, join->front + join->count++);
+	(*seat)->flow = event->flow;
+	(*seat)->key = event->key;
+	(*seat)->number = event_number;
+	(*seat)->first_ns = join->now_ns;
+	(*seat)->few = 0;
+	(*seat)->length = event->length;
+	(*seat)->payload = event->payload;
+	(*seat)->flags = event->flags;
+	(*seat)->id = event->id;
 	return 0;
 }
 
-static int join_make_room(struct join *join)
+static void join_release(struct join *join, const struct seat *seat)
 {
+	if (seat->few != MANY)
+		return;
+	join->many -= seat->room * sizeof(*seat->many);
+	free(seat->many);
+}
+
+/* Takes the newest one back. */
+static void join_drop(struct join *join, uint32_t hash)
+{
+	const struct seat *seat = join_seat(join, join->front + --join->count);
+
+	*join_head(join, hash) = seat->older;
+	join_release(join, seat);
+}
+
+/* The payload of each sighting that few bytes can hold. */
+static uint32_t seat_data(const struct seat *seat)
+{
+	return seat->flags & VNT_PACKET_TCP_DATA ? seat->payload : 0;
+}
+
+static void seat_expand(const struct seat *seat, struct sighting *sightings)
+{
+	for (uint32_t i = 0; i < seat->few; i++)
+		sightings[i] = (struct sighting){
+			.time_ns = seat->first_ns + (i ? seat->after_ns[i - 1] : 0),
+			.probe = seat->probes[i],
+			.data = seat_data(seat),
+		};
+}
+
+/* Makes the few many, or doubles the many. */
+static int seat_grow(struct join *join, struct seat *seat)
+{
+	bool few = seat->few != MANY;
+	uint32_t count = few ? seat->few : seat->nmany;
+	uint32_t room = !few ? 2 * seat->room : count < JOURNEY_INLINE ? JOURNEY_INLINE : 2 * count;
+	size_t more = (room - (few ? 0 : seat->room)) * sizeof(struct sighting);
+	struct sighting *grown;
+
+	if (!join_may_grow(join, join->ring_size, HEADS * (size_t)join->ring_size, more))
+		return -ENOBUFS;
+	grown = reallocarray(few ? NULL : seat->many, room, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	if (few)
+		seat_expand(seat, grown);
+	seat->few = MANY;
+	seat->many = grown;
+	seat->nmany = count;
+	seat->room = room;
+	join->many += more;
+	return 0;
+}
+
+static int seat_see(struct join *join, struct seat *seat, const struct sighting *sighting)
+{
+	uint64_t after_ns = sighting->time_ns - seat->first_ns;
 	int err = 0;
 
-	if (join->count == join->ring_size)
-		err = join_grow_ring(join);
-	if (!err && join->slots_used >= join->slots_size / 2)
-		err = join_clean(join);
+	if (seat->few < JOURNEY_INLINE && after_ns <= UINT32_MAX && !sighting->segment &&
+	    sighting->data == seat_data(seat)) {
+		if (seat->few)
+			seat->after_ns[seat->few - 1] = after_ns;
+		seat->probes[seat->few++] = sighting->probe;
+		return 0;
+	}
+	if (seat->few != MANY || seat->nmany == seat->room)
+		err = seat_grow(join, seat);
+	if (!err)
+		seat->many[seat->nmany++] = *sighting;
 	return err;
 }
 
-/* The journey the event belongs to, begun with that number if there is none. There is room for one
- * more. */
-static struct journey *join_find(struct join *join, const struct vnt_event *event, uint32_t hash,
-				 uint64_t event_number)
+static void seat_journey(const struct seat *seat, struct journey *journey)
 {
-	struct slot *slot, *reuse = NULL;
-	struct journey *journey;
-
-	for (uint32_t at = hash;; at++) {
-		slot = join_slot(join, at);
-		if (!slot->hash)
-			break;
-		if (!join_alive(join, slot->journey)) {
-			if (!reuse)
-				reuse = slot;
-			continue;
-		}
-		journey = join_journey(join, slot->journey);
-		if (slot->hash == hash && !((journey->flow ^ event->flow) & join->flow_mask) &&
-		    journey->key == event->key)
-			return journey;
-	}
-	if (reuse)
-		slot = reuse;
-	else
-		join->slots_used++;
-	*slot = (struct slot){.hash = hash, .journey = join->front + join->count++};
-	journey = join_journey(join, slot->journey);
-	journey->number = event_number;
-	journey->flow = event->flow;
-	journey->key = event->key;
-	journey->length = event->length;
-	journey->payload = event->payload;
-	journey->flags = event->flags;
-	journey->id = event->id;
+	journey->number = seat->number;
+	journey->flow = seat->flow;
+	journey->key = seat->key;
+	journey->length = seat->length;
+	journey->payload = seat->payload;
+	journey->flags = seat->flags;
+	journey->id = seat->id;
 	journey->undecided = false;
-	journey->count = 0;
-	return journey;
-}
-
-static int journey_see(struct join *join, struct journey *journey, const struct vnt_event *event)
-{
-	uint32_t count = journey->count;
-	struct sighting *sightings = count > JOURNEY_INLINE ? journey->many : journey->few;
-
-	/* Full exactly when the count is a power of two that the inline part cannot exceed. */
-	if (count >= JOURNEY_INLINE && !(count & (count - 1))) {
-		bool few = count == JOURNEY_INLINE;
-		size_t more = (few ? 2 : 1) * (size_t)count * sizeof(*sightings);
-		struct sighting *grown;
-
-		if (!join_may_grow(join, join->ring_size, join->slots_size, more))
-			return -ENOBUFS;
-		grown = reallocarray(few ? NULL : sightings, 2 * (size_t)count, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		if (few)
-			memcpy(grown, sightings, sizeof(journey->few));
-		journey->many = sightings = grown;
-		join->many += more;
-	}
-	sightings[count].time_ns = join->now_ns;
-	sightings[count].probe = event->probe;
-	sightings[count].segment = event->segment;
-	sightings[count].data = 0;
-	if (event->flags & VNT_PACKET_TCP_DATA || event->segment)
-		sightings[count].data = event->payload;
-	journey->count++;
-	return 0;
-}
-
-/* Sightings that there is room for outside of the ring. */
-static size_t journey_room(const struct journey *journey)
-{
-	size_t room = 2 * JOURNEY_INLINE;
-
-	if (journey->count <= JOURNEY_INLINE)
-		return 0;
-	while (room < journey->count)
-		room *= 2;
-	return room;
-}
-
-static void journey_release(struct journey *journey)
-{
-	if (journey->count > JOURNEY_INLINE)
-		free(journey->many);
+	journey->count = seat->few == MANY ? seat->nmany : seat->few;
+	if (seat->few != MANY)
+		seat_expand(seat, journey->few);
+	else if (seat->nmany > JOURNEY_INLINE)
+		journey->many = seat->many;
+	else
+		memcpy(journey->few, seat->many, seat->nmany * sizeof(*seat->many));
 }
 
 static int join_finish_front(struct join *join)
 {
-	struct journey *journey = join_journey(join, join->front);
-	int err = join->done(join->context, journey);
+	const struct seat *seat = join_seat(join, join->front);
+	int err;
 
-	join->many -= journey_room(journey) * sizeof(struct sighting);
-	journey_release(journey);
+	seat_journey(seat, &join->journey);
+	err = join->done(join->context, &join->journey);
+	join_release(join, seat);
 	join->front++;
 	join->count--;
 	return err;
@@ -273,20 +303,19 @@ static int join_expire(struct join *join)
 {
 	int err = 0;
 
-	while (join->count && !err) {
-		const struct journey *journey = join_journey(join, join->front);
-
-		if (join->now_ns - journey_sightings(journey)->time_ns <= join->horizon_ns)
-			break;
+	while (join->count && !err &&
+	       join->now_ns - join_seat(join, join->front)->first_ns > join->horizon_ns)
 		err = join_finish_front(join);
-	}
 	return err;
 }
 
 static int join_event(struct join *join, const struct vnt_event *event, uint32_t hash,
 		      uint64_t number)
 {
-	int err;
+	struct sighting sighting = {.probe = event->probe, .segment = event->segment};
+	struct seat *seat;
+	bool added;
+	int err = 0;
 
 	if (event->time_ns > join->now_ns) {
 		join->now_ns = event->time_ns;
@@ -294,45 +323,54 @@ static int join_event(struct join *join, const struct vnt_event *event, uint32_t
 		if (err)
 			return err;
 	}
-	err = join_make_room(join);
+	sighting.time_ns = join->now_ns;
+	if (event->flags & VNT_PACKET_TCP_DATA || event->segment)
+		sighting.data = event->payload;
+	seat = join_find(join, event->flow, event->key, hash);
+	added = !seat;
+	if (added)
+		err = join_add(join, event, hash, number, &seat);
 	if (err)
 		return err;
-	return journey_see(join, join_find(join, event, hash, number), event);
+	err = seat_see(join, seat, &sighting);
+	if (err && added)
+		join_drop(join, hash);
+	return err;
 }
 
+/* Fetches into the cache what the events will need: most journeys were not seen for long. */
 static void join_prefetch(const struct join *join, const struct vnt_event *events, size_t count,
 			  uint32_t *hashes)
 {
 	for (size_t i = 0; i < count; i++) {
 		hashes[i] = hash_packet(join, events[i].flow, events[i].key);
-		__builtin_prefetch(join_slot(join, hashes[i]));
+		__builtin_prefetch(join_head(join, hashes[i]));
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct seat *seat = join_seat(join, *join_head(join, hashes[i]));
+
+		__builtin_prefetch(seat);
+		__builtin_prefetch((const char *)(seat + 1) - 1);
 	}
 }
 
 int join_push_some(struct join *join, const struct vnt_event *events, const uint64_t *numbers,
 		   size_t count, size_t *taken)
 {
-	uint32_t hashes[2][AHEAD];
-	size_t n = count < AHEAD ? count : AHEAD, next;
-	bool side = false;
+	uint32_t hashes[AHEAD];
 	int err = 0;
 
-	*taken = 0;
-	join_prefetch(join, events, n, hashes[side]);
-	for (; n && !err; n = next, side = !side) {
-		count -= n;
-		next = count < AHEAD ? count : AHEAD;
-		join_prefetch(join, events + n, next, hashes[!side]);
-		for (size_t i = 0; i < n; i++) {
-			if (numbers)
-				join->number = numbers[*taken];
-			err = join_event(join, &events[i], hashes[side][i], join->number);
-			if (err)
-				break;
-			join->number++;
-			++*taken;
-		}
-		events += n;
+	for (*taken = 0; *taken < count && !err; ++*taken) {
+		size_t at = *taken % AHEAD, left = count - *taken;
+
+		if (!at)
+			join_prefetch(join, events + *taken, left < AHEAD ? left : AHEAD, hashes);
+		if (numbers)
+			join->number = numbers[*taken];
+		err = join_event(join, &events[*taken], hashes[at], join->number);
+		if (err)
+			break;
+		join->number++;
 	}
 	return err;
 }
@@ -346,28 +384,29 @@ int join_push(struct join *join, const struct vnt_event *events, size_t count)
 
 int join_adopt(struct join *join, const struct journey *journey)
 {
-	const struct vnt_event event = {.flow = journey->flow, .key = journey->key};
-	size_t bytes = journey_room(journey) * sizeof(struct sighting);
+	const struct vnt_event event = {
+		.flow = journey->flow,
+		.key = journey->key,
+		.length = journey->length,
+		.payload = journey->payload,
+		.flags = journey->flags,
+		.id = journey->id,
+	};
+	uint32_t hash = hash_packet(join, event.flow, event.key);
 	const struct sighting *seen = journey_sightings(journey);
-	struct sighting *many = NULL;
-	struct journey *adopted;
-	int err = join_make_room(join);
+	struct seat *seat;
+	int err = join_add(join, &event, hash, journey->number, &seat);
 
 	if (err)
 		return err;
-	if (!join_may_grow(join, join->ring_size, join->slots_size, bytes))
-		return -ENOBUFS;
-	if (bytes && !(many = malloc(bytes)))
-		return -ENOMEM;
-	adopted =
-		join_find(join, &event, hash_packet(join, event.flow, event.key), journey->number);
-	*adopted = *journey;
-	if (bytes)
-		adopted->many = memcpy(many, seen, journey->count * sizeof(*seen));
-	join->many += bytes;
-	if (seen[journey->count - 1].time_ns > join->now_ns)
+	seat->first_ns = seen->time_ns;
+	for (uint32_t i = 0; i < journey->count && !err; i++)
+		err = seat_see(join, seat, &seen[i]);
+	if (err)
+		join_drop(join, hash);
+	else if (seen[journey->count - 1].time_ns > join->now_ns)
 		join->now_ns = seen[journey->count - 1].time_ns;
-	return 0;
+	return err;
 }
 
 void join_mask_flows(struct join *join, uint64_t mask)
@@ -398,10 +437,8 @@ void join_limit(struct join *join, size_t memory)
 
 size_t join_memory(const struct join *join)
 {
-	size_t tables = join->spare ? 2 : 1;
-
 	return sizeof(*join) + join->ring_size * sizeof(*join->ring) +
-	       tables * join->slots_size * sizeof(*join->slots) + join->many;
+	       HEADS * (size_t)join->ring_size * sizeof(*join->heads) + join->many;
 }
 
 size_t join_needed(const struct join *join)
@@ -423,14 +460,12 @@ int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *co
 		return -ENOMEM;
 	j->ring_size = RING_MIN;
 	j->ring = malloc(j->ring_size * sizeof(*j->ring));
-	j->slots_size = RING_MIN * 4;
-	j->slots = calloc(j->slots_size, sizeof(*j->slots));
 	j->horizon_ns = horizon_ns < INT64_MAX ? horizon_ns : INT64_MAX;
 	j->memory = SIZE_MAX;
 	j->flow_mask = UINT64_MAX;
 	j->done = done;
 	j->context = context;
-	if (!j->ring || !j->slots) {
+	if (!j->ring || join_make_heads(j)) {
 		join_close(j);
 		return -ENOMEM;
 	}
@@ -443,9 +478,8 @@ void join_close(struct join *join)
 	if (!join)
 		return;
 	for (uint32_t i = 0; i < join->count; i++)
-		journey_release(join_journey(join, join->front + i));
+		join_release(join, join_seat(join, join->front + i));
 	free(join->ring);
-	free(join->slots);
-	free(join->spare);
+	free(join->heads);
 	free(join);
 }

@@ -8,18 +8,24 @@
 #define ROWS_MAX   256          /* a power of two */
 #define CHANGE_MAX (1ull << 58) /* ns; keeps jitter16 within 64 bits */
 
-int track_add(struct track *track, int64_t duration_ns)
+int track_add(struct track *track, const int64_t *durations, size_t count)
 {
-	uint64_t change = duration_ns > track->last_ns
-				  ? (uint64_t)duration_ns - (uint64_t)track->last_ns
-				  : (uint64_t)track->last_ns - (uint64_t)duration_ns;
+	uint64_t jitter16 = track->jitter16;
+	int64_t last_ns = track->hist.count || !count ? track->last_ns : durations[0];
 
-	if (change > CHANGE_MAX)
-		change = CHANGE_MAX;
-	if (track->hist.count)
-		track->jitter16 += change - ((track->jitter16 + 8) >> 4);
-	track->last_ns = duration_ns;
-	return hist_add(&track->hist, duration_ns);
+	for (size_t i = 0; i < count; i++) {
+		int64_t duration_ns = durations[i];
+		uint64_t change = duration_ns > last_ns ? (uint64_t)duration_ns - (uint64_t)last_ns
+							: (uint64_t)last_ns - (uint64_t)duration_ns;
+
+		if (change > CHANGE_MAX)
+			change = CHANGE_MAX;
+		jitter16 += change - ((jitter16 + 8) >> 4);
+		last_ns = duration_ns;
+	}
+	track->jitter16 = jitter16;
+	track->last_ns = last_ns;
+	return hist_add(&track->hist, durations, count);
 }
 
 int track_merge(struct track *sum, const struct track *track)
@@ -67,6 +73,12 @@ static int tracks_grow(struct tracks *tracks)
 static uint64_t *tracks_row(const struct tracks *tracks, uint32_t number)
 {
 	return tracks->rows + number * (tracks->nhops + (size_t)1);
+}
+
+void tracks_prefetch(const struct tracks *tracks)
+{
+	if (tracks->rows)
+		__builtin_prefetch(tracks_row(tracks, tracks->nrows), 1);
 }
 
 int tracks_note(struct tracks *tracks, const struct sighting *seen, const struct ranges *ranges)
@@ -123,14 +135,14 @@ int tracks_add(struct tracks *tracks, const struct sighting *seen)
 static int tracks_settle_track(struct tracks *tracks, struct track *track, uint32_t from,
 			       uint32_t to)
 {
-	int err = 0;
+	int64_t durations[ROWS_MAX];
 
-	for (uint32_t i = 0; i < tracks->nrows && !err; i++) {
+	for (uint32_t i = 0; i < tracks->nrows; i++) {
 		const uint64_t *row = tracks_row(tracks, i);
 
-		err = track_add(track, row[to] - row[from]);
+		durations[i] = row[to] - row[from];
 	}
-	return err;
+	return track_add(track, durations, tracks->nrows);
 }
 
 int tracks_settle(struct tracks *tracks)

@@ -22,7 +22,8 @@ struct track {
 	unsigned __int128 jitter_sum; /* of merged tracks: jitter16 times count */
 };
 
-int track_add(struct track *track, int64_t duration_ns); /* 0 or -ENOMEM */
+/* 0, or -ENOMEM: it can only be released. */
+int track_add(struct track *track, const int64_t *durations, size_t count);
 int track_merge(struct track *sum, const struct track *track);
 
 /* Fills all but the bound. A track is either added to or merged into. */
@@ -40,6 +41,9 @@ struct tracks {
 };
 
 int tracks_add(struct tracks *tracks, const struct sighting *seen); /* nhops + 1 of them */
+
+/* Fetches into the cache where the next one goes. */
+void tracks_prefetch(const struct tracks *tracks);
 
 /* Notes in which spans these were seen. 0 or -ENOMEM. */
 int tracks_note(struct tracks *tracks, const struct sighting *seen, const struct ranges *ranges);

@@ -28,6 +28,12 @@ static inline uint64_t map_hash(uint64_t hash, uint64_t value)
 	return hash ^ hash >> 32;
 }
 
+/* Fetches into the cache what map_find() will look at. */
+static inline void map_prefetch(const struct map *map, uint64_t key)
+{
+	__builtin_prefetch(map->slots + (map_hash(0, key) & (map->room - 1)));
+}
+
 uint32_t map_find(const struct map *map, uint64_t key); /* MAP_NONE if there is none */
 
 /* `key` is not in the map and `value` is not MAP_NONE. 0 or -ENOMEM. */

@@ -358,11 +358,16 @@ int segments_flush(struct segments *segments)
 	return err;
 }
 
+bool segments_expected(const struct segments *segments, uint64_t flow)
+{
+	return map_find(&segments->by_flow, flow) != MAP_NONE;
+}
+
 int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns)
 {
 	int err;
 
-	if (map_find(&segments->by_flow, flow) != MAP_NONE)
+	if (segments_expected(segments, flow))
 		return 0;
 	err = array_reserve(&segments->flows, &segments->flows_room, segments->nflows + 1,
 			    sizeof(*segments->flows));

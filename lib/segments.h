@@ -32,6 +32,9 @@ int segments_open(struct segments **segments, uint64_t horizon_ns, journey_fn do
  */
 int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns);
 
+bool segments_expected(const struct segments *segments,
+		       uint64_t flow); /* was that said of the flow? */
+
 /* Whether anything may come out late. */
 bool segments_began(const struct segments *segments);
 

@@ -9,11 +9,6 @@
 
 _Static_assert(STATS_MEMORY_MIN >= SPILL_MEMORY_MIN, "the limit is the join's");
 
-static uint64_t add_saturated(uint64_t a, uint64_t b)
-{
-	return a + b < a ? UINT64_MAX : a + b;
-}
-
 /* Finds or adds the row of the probe and CPU. */
 static int stats_cpu(struct stats *stats, uint16_t probe, uint16_t cpu, uint32_t *row)
 {
@@ -98,9 +93,13 @@ static int stats_expect(struct stats *stats, const struct vnt_event *events, siz
 {
 	int err = 0;
 
-	for (size_t i = 0; i < count && trace_flow_mask(stats->info) && !err; i++)
-		if (events[i].segment)
+	for (size_t i = 0; i < count && trace_flow_mask(stats->info) && !err; i++) {
+		if (!events[i].segment || segments_expected(stats->segments, events[i].flow))
+			continue;
+		err = stats_settle(stats);
+		if (!err)
 			err = segments_expect(stats->segments, events[i].flow, events[i].time_ns);
+	}
 	return err;
 }
 
@@ -132,121 +131,9 @@ static int stats_events(struct stats *stats, const struct batch *batch)
 	return err;
 }
 
-/* The packet counts for those that sampling left out. */
-static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey *journey,
-			const struct sighting *seen, size_t n)
-{
-	struct weight weight;
-
-	rates_weigh(stats->rates, journey, seen, n, &weight);
-	flows_weigh(&stats->flows, flow, &weight, journey->length);
-}
-
-/* Puts the packet to the paths, unless it is not known of any probe that all like it are seen. */
-static int stats_judge(struct stats *stats, uint32_t flow, const struct journey *journey,
-		       const struct sighting *seen, size_t n)
-{
-	struct judged judged = {
-		.seen = seen, .n = n, .blind = NOT_BLIND, .length = journey->length};
-	uint64_t watched_ns;
-
-	if (stats->sampling)
-		rates_judge(stats->rates, journey, seen, n, &judged);
-	if (!judged.n)
-		return 0;
-	if (stats->ranges.count)
-		judged.ranges = &stats->ranges;
-	/* Whoever observed less than that longer might have seen the packet otherwise. */
-	watched_ns = add_saturated(seen[n - 1].time_ns, stats->longest_ns);
-	return flows_journey(&stats->flows, flow, &judged, stats->epochs,
-			     watched_ns ? epochs_until(stats->epochs, watched_ns - 1) : 0);
-}
-
-static int stats_packet(struct stats *stats, uint32_t flow, const struct journey *journey,
-			const struct sighting *seen, size_t n)
-{
-	uint64_t last_ns = seen[n - 1].time_ns;
-	bool twice = journey->undecided;
-
-	stats->observed++;
-	for (size_t i = 0; i < n; i++) {
-		struct probe_count *probe = &stats->probes[seen[i].probe];
-
-		if (probe->last_packet == stats->observed) {
-			twice = true;
-		} else {
-			probe->last_packet = stats->observed;
-			probe->packets++;
-		}
-	}
-	flows_count(&stats->flows, flow, journey->length, seen[0].time_ns);
-	if (last_ns - seen[0].time_ns > stats->longest_ns)
-		stats->longest_ns = last_ns - seen[0].time_ns;
-	if (stats->sampling)
-		stats_weigh(stats, flow, journey, seen, n);
-	if (!twice)
-		return stats_judge(stats, flow, journey, seen, n);
-	stats->ambiguous++;
-	return 0;
-}
-
-/* A packet first seen then may have come by anywhere before and after. Those of flows with super-packets
- * come a horizon later than others. */
-static int stats_window(struct stats *stats, uint64_t time_ns)
-{
-	uint64_t horizon_ns = stats->horizon_ns;
-	uint64_t before_ns = segments_began(stats->segments) ? add_saturated(horizon_ns, horizon_ns)
-							     : horizon_ns;
-
-	return rates_move(stats->rates, time_ns > before_ns ? time_ns - before_ns : 0,
-			  add_saturated(time_ns, horizon_ns));
-}
-
-static int stats_journey(void *context, const struct journey *journey)
-{
-	const struct sighting *seen = journey_sightings(journey);
-	struct stats *stats = context;
-	uint32_t flow = flows_find(&stats->flows, journey->flow);
-	size_t pass;
-	int err = 0;
-
-	if (flow == MAP_NONE)
-		return -ENOMEM;
-	if (stats->sampling)
-		err = stats_window(stats, seen->time_ns);
-	if (!err)
-		err = flows_pass(&stats->flows, flow, seen, journey->count, &pass);
-	for (size_t at = 0; at < journey->count && !err; at += pass)
-		err = stats_packet(stats, flow, journey, seen + at, pass);
-	return err;
-}
-
-/* What the trace had said until then. */
-static int stats_changes(struct stats *stats, uint64_t until_ns)
-{
-	int err = changes_tell(&stats->changes, until_ns, stats->epochs, stats->rates);
-
-	stats->sampling = rates_sampling(stats->rates);
-	if (stats->sampling)
-		segments_sample(stats->segments);
-	return err;
-}
-
-/* What the join hands out. */
-static int stats_joined(void *context, const struct journey *journey)
-{
-	struct stats *stats = context;
-	uint64_t until_ns = add_saturated(journey_sightings(journey)->time_ns, stats->horizon_ns);
-	int err = 0;
-
-	if (changes_due(&stats->changes, until_ns))
-		err = stats_changes(stats, until_ns);
-	return err ? err : segments_put(stats->segments, journey);
-}
-
 static int stats_flows(struct stats *stats, const struct batch *batch)
 {
-	int err = 0;
+	int err = stats_settle(stats);
 
 	for (size_t i = 0; i < batch->count && !err; i++)
 		err = flows_name(&stats->flows, &batch->flows[i]);
@@ -274,7 +161,7 @@ static int stats_translations(struct stats *stats, const struct batch *batch)
 /* Where some come too late, what was noted says nothing of them: then they count for nothing. */
 static int stats_ranges(struct stats *stats, const struct batch *batch)
 {
-	int err = 0;
+	int err = stats_settle(stats);
 
 	for (size_t i = 0; i < batch->count && !stats->observed && !err; i++)
 		err = ranges_add(&stats->ranges, &batch->ranges[i]);
@@ -379,8 +266,15 @@ int stats_flush(struct stats *stats)
 	int err = spill_flush(stats->join);
 
 	if (!err)
+		err = stats_settle(stats);
+	if (!err)
 		err = segments_flush(stats->segments);
 	return err ? err : stats_changes(stats, UINT64_MAX);
+}
+
+void stats_use(struct stats *stats, struct pool *pool)
+{
+	stats->pool = pool;
 }
 
 void stats_limit(struct stats *stats, size_t memory)
@@ -423,8 +317,12 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 	s->names = calloc(info->nprobes + 1, sizeof(*s->names));
 	s->probes = calloc(info->nprobes + 1, sizeof(*s->probes));
 	s->domains = calloc(info->ndomains + 1, sizeof(*s->domains));
-	if (!s->names || !s->probes || !s->domains)
+	s->passed = calloc(info->nprobes + 1, sizeof(*s->passed));
+	s->gathering = calloc(1, sizeof(*s->gathering));
+	s->counting = calloc(1, sizeof(*s->counting));
+	if (!s->names || !s->probes || !s->domains || !s->passed || !s->gathering || !s->counting)
 		goto out;
+	s->task.run = stats_count;
 	for (size_t i = 0; i < info->nprobes; i++)
 		snprintf(s->names[i], sizeof(s->names[i]), "%s/%s",
 			 info->domains[info->probes[i].domain].name, info->probes[i].name);
@@ -451,6 +349,8 @@ void stats_close(struct stats *stats)
 {
 	if (!stats)
 		return;
+	if (stats->pool)
+		pool_wait(stats->pool, &stats->task, 0);
 	spill_close(stats->join);
 	segments_close(stats->segments);
 	changes_release(&stats->changes);
@@ -466,6 +366,9 @@ void stats_close(struct stats *stats)
 	free(stats->names);
 	free(stats->probes);
 	free(stats->domains);
+	free(stats->passed);
+	free(stats->gathering);
+	free(stats->counting);
 	free(stats->cpus);
 	free(stats->costs);
 	free(stats);

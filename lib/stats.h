@@ -11,6 +11,7 @@
 
 #include "report.h"
 
+struct pool;
 struct stats;
 
 /* `info` must outlive the stats. horizon_ns: how long after its first event a packet may still be
@@ -27,6 +28,10 @@ size_t stats_memory(
 /* Is called now and then while packets come back from temporary files, and flows may grow: 0, or what
  * stats_report() is to return. */
 void stats_watch(struct stats *stats, int (*watch)(void *context), void *context);
+
+/* Counts with the threads of the pool too, which outlives the stats; before the first batch. The report is
+ * the same. */
+void stats_use(struct stats *stats, struct pool *pool);
 
 /* Takes one batch, keeps nothing of it. 0, -ENOMEM, -errno of a temporary file, or -ENOBUFS: for one
  * packet that was seen very often stats_needed() bytes would be needed. */

@@ -6,6 +6,7 @@
 #include "changes.h"
 #include "flows.h"
 #include "ledger.h"
+#include "pool.h"
 #include "segments.h"
 #include "spill.h"
 #include "stats.h"
@@ -17,8 +18,6 @@
 struct probe_count {
 	uint64_t events;
 	uint64_t bytes;
-	uint64_t packets;
-	uint64_t last_packet; /* number of the packet seen last; they count from 1 */
 	uint64_t first_ns;
 	uint64_t last_ns;
 	uint64_t missed;  /* by the tracer itself, as the ledger says of this probe */
@@ -28,6 +27,23 @@ struct probe_count {
 	uint64_t sampled_out_bytes;
 	uint64_t sampled_first_ns;
 	uint64_t sampled_last_ns;
+};
+
+/* Packets that a probe saw. */
+struct passed_count {
+	uint64_t packets;
+	uint64_t last_packet; /* number of the packet seen last; they count from 1 */
+};
+
+#define GATHERED_MAX  1024 /* journeys: so many that it pays to wake a thread */
+#define GATHERED_MANY 4096 /* sightings that are not in these */
+
+/* Journeys that have ended. */
+struct gathered {
+	size_t count;
+	size_t nmany;
+	struct journey journeys[GATHERED_MAX];
+	struct sighting many[GATHERED_MANY];
 };
 
 struct domain_count {
@@ -41,6 +57,7 @@ struct stats {
 	const struct trace_info *info;
 	char (*names)[FULL_NAME_MAX]; /* of probes: "domain/probe" */
 	struct probe_count *probes;
+	struct passed_count *passed; /* per probe */
 	struct domain_count *domains;
 	struct cpu_report *cpus;
 	size_t ncpus;
@@ -56,7 +73,14 @@ struct stats {
 	struct ranges ranges;
 	struct spill *join;
 	struct changes changes;
-	struct segments *segments; /* what the join hands out, on its way to the counting */
+	/* What the join hands out is gathered, and counted by a thread of the pool while more is. All that
+	 * the counting uses is its own until stats_settle(). */
+	struct gathered *gathering;
+	struct gathered *counting;
+	struct pool *pool; /* or NULL: it is counted at once */
+	struct task task;
+	int err;                   /* of the counting */
+	struct segments *segments; /* on the way to the counting */
 	struct epochs *epochs;
 	struct rates *rates;
 	bool samples;  /* any probe, as far as the trace was read */
@@ -67,6 +91,19 @@ struct stats {
 	uint64_t observed;
 	uint64_t ambiguous;
 };
+
+static inline uint64_t add_saturated(uint64_t a, uint64_t b)
+{
+	return a + b < a ? UINT64_MAX : a + b;
+}
+
+int stats_joined(void *stats, const struct journey *journey);  /* of the join; as stats_put() */
+int stats_journey(void *stats, const struct journey *journey); /* of the segments; as stats_put() */
+void stats_count(struct task *task, unsigned int thread);      /* what was handed over */
+int stats_settle(struct stats *stats); /* until all that was gathered is counted; as stats_put() */
+
+/* What the trace had said until then; settled before. As stats_put(). */
+int stats_changes(struct stats *stats, uint64_t until_ns);
 
 int stats_flush(struct stats *stats); /* ends all journeys; as stats_put() */
 

@@ -72,13 +72,13 @@ static void report_probe_rates(const struct probe_count *probe, struct probe_rep
 
 	/* Events that were sampled out are to packets as those that are there. */
 	if (probe->events)
-		unseen *= (double)probe->packets / (double)probe->events;
+		unseen *= (double)row->packets / (double)probe->events;
 	if (probe->sampled_out && (!probe->events || probe->sampled_first_ns < first_ns))
 		first_ns = probe->sampled_first_ns;
 	if (probe->sampled_last_ns > last_ns)
 		last_ns = probe->sampled_last_ns;
 	row->throughput_bps = per_second(8.0 * (double)row->bytes, first_ns, last_ns);
-	row->packet_rate = per_second((double)probe->packets + unseen, first_ns, last_ns);
+	row->packet_rate = per_second((double)row->packets + unseen, first_ns, last_ns);
 }
 
 static int report_probes(const struct stats *stats, struct report *report)
@@ -96,7 +96,7 @@ static int report_probes(const struct stats *stats, struct report *report)
 			.name = stats->names[i],
 			.domain = info->probes[i].domain,
 			.events = probe->events,
-			.packets = probe->packets,
+			.packets = stats->passed[i].packets,
 			.bytes = probe->bytes + probe->sampled_out_bytes,
 			.lost = probe->missed,
 			.sampled_out = probe->sampled_out,

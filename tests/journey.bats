@@ -68,7 +68,8 @@ means_add_up() {
 	[[ $(keys .) == "cpus domains flows ledger loss overhead packets paths probes schema tunnels" ]]
 	[[ $(keys .domains) == \
 		"boot_id clock events first_ns hostname kernel last_ns lost name sampled_out" ]]
-	[[ $(keys '.domains[0].clock') == "bound_ns drift_ppm method offset_ns rejected scatter_ns" ]]
+	[[ $(keys '.domains[0].clock') == "bound_ns drift_ppm method offset_ns rejected scatter_ns \
+segments" ]]
 	[[ $(keys .probes) == \
 		"bytes domain events lost name packet_rate packets sampled_out throughput_bps" ]]
 	[[ $(keys .packets) == "ambiguous complete copies observed partial" ]]

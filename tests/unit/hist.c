@@ -57,7 +57,7 @@ Test(hist, agrees_with_sorted_values)
 		for (size_t i = 0; i < count; i++) {
 			values[i] = random_duration(&seed, round % 3);
 			sum += values[i];
-			cr_assert(eq(int, hist_add(&hist, values[i]), 0));
+			cr_assert(eq(int, hist_add(&hist, &values[i], 1), 0));
 		}
 		check_quantiles(&hist, values, count);
 		cr_assert(eq(u64, hist.count, count));
@@ -80,9 +80,9 @@ Test(hist, merged_equals_added)
 
 		for (size_t i = 0; i < count; i++) {
 			values[i] = random_duration(&seed, 4);
-			cr_assert(eq(int, hist_add(&parts[i < split], values[i]), 0));
-			cr_assert(eq(int, hist_add(&all, values[i]), 0));
+			cr_assert(eq(int, hist_add(&parts[i < split], &values[i], 1), 0));
 		}
+		cr_assert(eq(int, hist_add(&all, values, count), 0));
 		cr_assert(eq(int, hist_merge(&sum, &parts[0]), 0));
 		cr_assert(eq(int, hist_merge(&sum, &parts[1]), 0));
 		cr_assert(eq(u64, sum.count, count));
@@ -101,8 +101,8 @@ Test(hist, extremes)
 
 	cr_assert(eq(i64, hist_quantile(&hist, 500), 0));
 	for (int i = 0; i < 2 * HIST_EXACT; i++) {
-		cr_assert(eq(int, hist_add(&hist, INT64_MIN), 0));
-		cr_assert(eq(int, hist_add(&hist, INT64_MAX), 0));
+		cr_assert(eq(int, hist_add(&hist, &(int64_t){INT64_MIN}, 1), 0));
+		cr_assert(eq(int, hist_add(&hist, &(int64_t){INT64_MAX}, 1), 0));
 	}
 	cr_assert(hist_quantile(&hist, 1) < INT64_MIN / 256 * 255);
 	cr_assert(hist_quantile(&hist, 1000) > INT64_MAX / 256 * 255);
@@ -115,7 +115,7 @@ Test(hist, window_is_small)
 	struct hist hist = {0};
 
 	for (int i = 0; i < 1000; i++)
-		cr_assert(eq(int, hist_add(&hist, 50000 + i), 0));
+		cr_assert(eq(int, hist_add(&hist, &(int64_t){50000 + i}, 1), 0));
 	cr_assert(hist.size <= 64);
 	hist_release(&hist);
 }

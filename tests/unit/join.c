@@ -29,7 +29,7 @@ static int log_journey(void *context, const struct journey *journey)
 		(struct record){journey->flow, journey->key, seen[0].time_ns, journey->count};
 	for (size_t i = 0; i < journey->count; i++)
 		log->sightings = log->sightings * 31 + seen[i].time_ns * 7 + seen[i].probe * 3 +
-				 seen[i].segment;
+				 seen[i].segment + seen[i].data * 5ull;
 	return log->err;
 }
 
@@ -66,13 +66,17 @@ static void join_naively(const struct vnt_event *events, size_t count, uint64_t 
 			record->count++;
 			log->sightings = log->sightings * 31 + events[k].time_ns * 7 +
 					 events[k].probe * 3 + events[k].segment;
+			if (events[k].flags || events[k].segment)
+				log->sightings += events[k].payload * 5ull;
 		}
 	}
 	free(taken);
 }
 
-/* Few flows and keys, so that both repeat, within the horizon and beyond; long journeys too. */
-static void check_random(uint64_t seed, size_t count, uint64_t keys, uint64_t horizon_ns)
+/* Few flows and keys, so that both repeat, within the horizon and beyond; long journeys too. Each event is
+ * less than `step_ns` behind the one before. */
+static void check_random(uint64_t seed, size_t count, uint64_t keys, uint64_t horizon_ns,
+			 uint64_t step_ns)
 {
 	struct vnt_event *events = calloc(count, sizeof(*events));
 	struct log naive = new_log(), log = new_log();
@@ -80,12 +84,14 @@ static void check_random(uint64_t seed, size_t count, uint64_t keys, uint64_t ho
 	struct join *join;
 
 	for (size_t i = 0; i < count; i++) {
-		time_ns += random_below(&seed, 20);
+		time_ns += random_below(&seed, step_ns);
 		events[i].time_ns = time_ns;
 		events[i].flow = random_below(&seed, 3);
 		events[i].key = random_below(&seed, keys);
 		events[i].probe = random_below(&seed, 5);
-		events[i].segment = random_below(&seed, 4);
+		events[i].segment = random_below(&seed, 8) ? 0 : random_below(&seed, 4);
+		events[i].flags = random_below(&seed, 2) * VNT_PACKET_TCP_DATA;
+		events[i].payload = random_below(&seed, 8) ? 7 : 9;
 	}
 	join_naively(events, count, horizon_ns, &naive);
 	cr_assert(eq(int, join_open(&join, horizon_ns, log_journey, &log), 0));
@@ -112,11 +118,12 @@ static void check_random(uint64_t seed, size_t count, uint64_t keys, uint64_t ho
 
 Test(join, agrees_with_the_definition)
 {
-	check_random(1, 3000, 10, 300);
-	check_random(2, 3000, 1000, 10000);
-	check_random(3, 3000, 300, 5);
-	check_random(4, 5000, 100000, 30000); /* table and ring grow */
-	check_random(5, 20000, 50, 100);      /* slots are used again */
+	check_random(1, 3000, 10, 300, 20);
+	check_random(2, 3000, 1000, 10000, 20);
+	check_random(3, 3000, 300, 5, 20);
+	check_random(4, 5000, 100000, 30000, 20);           /* the ring grows */
+	check_random(5, 20000, 50, 100, 20);                /* ... and is used again */
+	check_random(6, 3000, 100, 1ull << 40, 1ull << 28); /* longer than 32 bits hold */
 }
 
 Test(join, flow_and_key_both_count)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The report does not depend on memory: not a byte of it. */
+/* The report does not depend on memory and threads: not a byte of it. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
 
 #include "lib/format.h"
+#include "lib/pool.h"
 #include "lib/stats.h"
 
 #define DOMAINS    3
@@ -89,7 +90,7 @@ static struct epoch_row make_epoch(struct scene *scene)
 }
 
 /* The JSON of the report. `memory` 0: no limit. */
-static char *report_scene(uint64_t seed, size_t memory)
+static char *report_scene(uint64_t seed, size_t memory, struct pool *pool)
 {
 	static struct scene scene;
 	struct report report;
@@ -102,6 +103,8 @@ static char *report_scene(uint64_t seed, size_t memory)
 	cr_assert_eq(stats_open(&stats, &scene.info, HORIZON_NS), 0);
 	if (memory)
 		stats_limit(stats, memory);
+	if (pool)
+		stats_use(stats, pool);
 	for (size_t round = 0; round < ROUNDS; round++) {
 		struct epoch_row epoch = make_epoch(&scene);
 		struct batch batch = {.type = BATCH_EPOCHS, .count = 1, .epochs = &epoch};
@@ -123,15 +126,23 @@ static char *report_scene(uint64_t seed, size_t memory)
 
 Test(stats_memory, does_not_show)
 {
+	struct pool *pool;
+
+	cr_assert_eq(pool_open(&pool), 0);
+	cr_assert_eq(pool_grow(pool, 2), 0);
 	for (uint64_t seed = 1; seed <= 20; seed++) {
-		char *all = report_scene(seed, 0);
-		char *few = report_scene(seed, STATS_MEMORY_MIN);
-		char *some = report_scene(seed, 3 * STATS_MEMORY_MIN);
+		char *all = report_scene(seed, 0, NULL);
+		char *few = report_scene(seed, STATS_MEMORY_MIN, seed % 2 ? pool : NULL);
+		char *some = report_scene(seed, 3 * STATS_MEMORY_MIN, NULL);
+		char *threads = report_scene(seed, 0, pool);
 
 		cr_expect_eq(strcmp(few, all), 0, "seed %llu", (unsigned long long)seed);
 		cr_expect_eq(strcmp(some, all), 0, "seed %llu", (unsigned long long)seed);
+		cr_expect_eq(strcmp(threads, all), 0, "seed %llu", (unsigned long long)seed);
 		free(all);
 		free(few);
 		free(some);
+		free(threads);
 	}
+	pool_close(pool);
 }

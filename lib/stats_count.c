@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+
+#include "stats_private.h"
+
+/* The packet counts for those that sampling left out. */
+static void stats_weigh(struct stats *stats, uint32_t flow, const struct journey *journey,
+			const struct sighting *seen, size_t n)
+{
+	struct weight weight;
+
+	rates_weigh(stats->rates, journey, seen, n, &weight);
+	flows_weigh(&stats->flows, flow, &weight, journey->length);
+}
+
+/* Puts the packet to the paths, unless it is not known of any probe that all like it are seen. */
+static int stats_judge(struct stats *stats, uint32_t flow, const struct journey *journey,
+		       const struct sighting *seen, size_t n)
+{
+	struct judged judged = {
+		.seen = seen, .n = n, .blind = NOT_BLIND, .length = journey->length};
+	uint64_t watched_ns;
+
+	if (stats->sampling)
+		rates_judge(stats->rates, journey, seen, n, &judged);
+	if (!judged.n)
+		return 0;
+	if (stats->ranges.count)
+		judged.ranges = &stats->ranges;
+	/* Whoever observed less than that longer might have seen the packet otherwise. */
+	watched_ns = add_saturated(seen[n - 1].time_ns, stats->longest_ns);
+	return flows_journey(&stats->flows, flow, &judged, stats->epochs,
+			     watched_ns ? epochs_until(stats->epochs, watched_ns - 1) : 0);
+}
+
+static int stats_packet(struct stats *stats, uint32_t flow, const struct journey *journey,
+			const struct sighting *seen, size_t n)
+{
+	uint64_t last_ns = seen[n - 1].time_ns;
+	bool twice = journey->undecided;
+
+	stats->observed++;
+	for (size_t i = 0; i < n; i++) {
+		struct passed_count *passed = &stats->passed[seen[i].probe];
+
+		if (passed->last_packet == stats->observed) {
+			twice = true;
+		} else {
+			passed->last_packet = stats->observed;
+			passed->packets++;
+		}
+	}
+	flows_count(&stats->flows, flow, journey->length, seen[0].time_ns);
+	if (last_ns - seen[0].time_ns > stats->longest_ns)
+		stats->longest_ns = last_ns - seen[0].time_ns;
+	if (stats->sampling)
+		stats_weigh(stats, flow, journey, seen, n);
+	if (!twice)
+		return stats_judge(stats, flow, journey, seen, n);
+	stats->ambiguous++;
+	return 0;
+}
+
+/* A packet first seen then may have come by anywhere before and after. Those of flows with super-packets
+ * come a horizon later than others. */
+static int stats_window(struct stats *stats, uint64_t time_ns)
+{
+	uint64_t horizon_ns = stats->horizon_ns;
+	uint64_t before_ns = segments_began(stats->segments) ? add_saturated(horizon_ns, horizon_ns)
+							     : horizon_ns;
+
+	return rates_move(stats->rates, time_ns > before_ns ? time_ns - before_ns : 0,
+			  add_saturated(time_ns, horizon_ns));
+}
+
+int stats_journey(void *context, const struct journey *journey)
+{
+	const struct sighting *seen = journey_sightings(journey);
+	struct stats *stats = context;
+	uint32_t flow = flows_find(&stats->flows, journey->flow);
+	size_t pass;
+	int err = 0;
+
+	if (flow == MAP_NONE)
+		return -ENOMEM;
+	if (stats->sampling)
+		err = stats_window(stats, seen->time_ns);
+	if (!err)
+		err = flows_pass(&stats->flows, flow, seen, journey->count, &pass);
+	for (size_t at = 0; at < journey->count && !err; at += pass)
+		err = stats_packet(stats, flow, journey, seen + at, pass);
+	return err;
+}
+
+/* What the trace had said until then. */
+int stats_changes(struct stats *stats, uint64_t until_ns)
+{
+	int err = changes_tell(&stats->changes, until_ns, stats->epochs, stats->rates);
+
+	stats->sampling = rates_sampling(stats->rates);
+	if (stats->sampling)
+		segments_sample(stats->segments);
+	return err;
+}
+
+static int gathered_count(const struct gathered *gathered, struct stats *stats)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < gathered->count && !err; i++) {
+		if (i % FLOWS_AHEAD == 0)
+			flows_prefetch(&stats->flows, gathered->journeys + i, gathered->count - i);
+		err = segments_put(stats->segments, &gathered->journeys[i]);
+	}
+	return err;
+}
+
+void stats_count(struct task *task, unsigned int thread)
+{
+	struct stats *stats = (struct stats *)((char *)task - offsetof(struct stats, task));
+
+	(void)thread;
+	stats->err = gathered_count(stats->counting, stats);
+}
+
+/* Waits until what was handed over is counted. */
+static int stats_wait(struct stats *stats)
+{
+	if (stats->pool)
+		pool_wait(stats->pool, &stats->task, 0);
+	return stats->err;
+}
+
+/* Hands over what was gathered. */
+static int stats_hand_over(struct stats *stats)
+{
+	struct gathered *counted = stats->counting;
+	int err = stats_wait(stats);
+
+	if (err)
+		return err;
+	stats->counting = stats->gathering;
+	stats->gathering = counted;
+	counted->count = counted->nmany = 0;
+	if (stats->pool)
+		pool_submit(stats->pool, &stats->task);
+	else
+		stats_count(&stats->task, 0);
+	return stats->pool ? 0 : stats->err;
+}
+
+int stats_settle(struct stats *stats)
+{
+	int err = stats->gathering->count ? stats_hand_over(stats) : 0;
+
+	return err ? err : stats_wait(stats);
+}
+
+static void gathered_add(struct gathered *gathered, const struct journey *journey)
+{
+	struct journey *added = &gathered->journeys[gathered->count++];
+
+	*added = *journey;
+	if (journey->count <= JOURNEY_INLINE)
+		return;
+	added->many = memcpy(gathered->many + gathered->nmany, journey->many,
+			     journey->count * sizeof(*journey->many));
+	gathered->nmany += journey->count;
+}
+
+int stats_joined(void *context, const struct journey *journey)
+{
+	struct stats *stats = context;
+	uint64_t until_ns = add_saturated(journey_sightings(journey)->time_ns, stats->horizon_ns);
+	size_t many = journey->count > JOURNEY_INLINE ? journey->count : 0;
+	bool due = changes_due(&stats->changes, until_ns);
+	int err = 0;
+
+	if (due || many > GATHERED_MANY)
+		err = stats_settle(stats);
+	else if (stats->gathering->count == (stats->pool ? GATHERED_MAX : FLOWS_AHEAD) ||
+		 many > GATHERED_MANY - stats->gathering->nmany)
+		err = stats_hand_over(stats);
+	if (!err && due)
+		err = stats_changes(stats, until_ns);
+	if (err)
+		return err;
+	if (many > GATHERED_MANY)
+		return segments_put(stats->segments, journey);
+	gathered_add(stats->gathering, journey);
+	return 0;
+}
