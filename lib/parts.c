@@ -357,6 +357,8 @@ int parts_mark(struct parts *parts)
 	for (size_t i = 0; i < parts->count && !err; i++) {
 		parts->current = parts->parts[i];
 		err = scan_mark(parts->parts[i]->scan);
+		if (err)
+			part_say(parts->parts[i]);
 	}
 	parts->mark_damaged = parts->damaged;
 	return err;
