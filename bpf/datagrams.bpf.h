@@ -71,16 +71,19 @@ __noinline int put_datagram(union datagrams *all, __u32 index, __u32 payload)
 
 /*
  * What follows the event of the first datagram, from that position on. `offset` is where the view begins. Returns
- * whether the payload of all could be read.
+ * whether the payload of all could be read: not if the headers tell of other datagrams than there is room for.
  */
 static __noinline int put_datagrams(struct __sk_buff *context, union datagrams *all,
-				    const struct vnt_event *first, __u32 offset, __u64 position)
+				    const struct vnt_slot *slot, __u32 offset, __u64 position)
 {
+	const struct vnt_event *first = &slot->event;
+	__u32 room = slot->follow * VNT_SLOT_WORDS;
 	__u32 headers = first->length - first->payload, rest = all->view.length - headers;
 	__u32 at = offset + headers + first->payload;
 	struct bpf_dynptr dynptr;
 
-	if (!first->payload || !reads_pages || bpf_dynptr_from_skb(context, 0, &dynptr))
+	if (first->payload != first->segment || !reads_pages ||
+	    bpf_dynptr_from_skb(context, 0, &dynptr))
 		return 0;
 	all->position = position;
 	put_word(all, 0,
@@ -90,6 +93,8 @@ static __noinline int put_datagrams(struct __sk_buff *context, union datagrams *
 
 		if (rest <= payload)
 			return 1;
+		if (i >= room)
+			return 0;
 		rest -= payload;
 		if (payload > rest)
 			payload = rest;

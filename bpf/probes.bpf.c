@@ -381,7 +381,7 @@ static __always_inline void record(struct sk_buff *skb, struct __sk_buff *contex
 		known = false;
 	if (UNLIKELY(slot->follow))
 		known = known && direct &&
-			put_datagrams(context, (union datagrams *)view, &slot->event,
+			put_datagrams(context, (union datagrams *)view, slot,
 				      around->inner - (__u64)skb->data, position + 1);
 	if (UNLIKELY(!known)) {
 		slot->kind = VNT_SLOT_NOTHING;

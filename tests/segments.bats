@@ -217,6 +217,21 @@ one_path() {
 	done
 }
 
+# More datagrams by their IP header than by their size, while the ring is full: they must not be written over what
+# nobody has read yet.
+@test "UDP_SEGMENT: super-packets with headers that lie are lost, and nothing else" {
+	offloads on on on on
+	record_start h1 "$NET_H1" -i eth0 --buffer=64K 'udp port 5001'
+	in_ns "$NET_H1" "$BUILD/tests/liar" 10000 eth0
+	sleep 0.5
+	send_numbers $COUNT 1000 10.0.2.1 20000 40
+	record_stop h1 || (($? == 3)) # some were lost
+	"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/h1.vnt"
+	json ".packets.observed == $COUNT"
+	json '[.ledger[].cause] | unique == ["out of reach", "ring full"]'
+	json '[.ledger[].count] | add == 2 * 10000'
+}
+
 @test "UDP_SEGMENT: a sample of datagrams, of which some are lost" {
 	offloads on on off off
 	drop_every 10 -p udp --dport 5001
