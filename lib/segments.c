@@ -2,9 +2,8 @@
 #include "array.h"
 #include "segments_private.h"
 
-#define RING_MIN  256
-#define RING_MAX  (1u << 28)
-#define CHAIN_MAX 4096 /* entries that are looked at; no real flow has as many in a window */
+#define RING_MIN 256
+#define RING_MAX (1u << 28)
 
 /* A window is a row of 2^n positions: a segment or two, or a datagram. */
 static const unsigned int window_logs[] = {[PIECE_TCP] = 12, [PIECE_UDP] = 0};
@@ -22,9 +21,9 @@ static uint32_t piece_windows(const struct piece *piece)
 	return count & (UINT32_MAX >> window_logs[piece->kind]);
 }
 
-static uint32_t window_hash(const struct piece *piece, uint32_t window)
+static uint32_t window_hash(const struct piece *piece, uint32_t window, bool guessed)
 {
-	return map_hash(map_hash(piece->journey.flow, piece->mark), window);
+	return map_hash(map_hash(piece->journey.flow, piece->mark), window) + guessed;
 }
 
 static uint32_t *segments_head(const struct segments *segments, uint32_t hash)
@@ -88,8 +87,8 @@ static int segments_index(struct segments *segments, struct piece *piece)
 				return err;
 		}
 		window = piece_window(piece, window << window_logs[piece->kind]); /* wrap around */
-		*segments_entry(segments, segments->entries_end) =
-			(struct entry){window_hash(piece, window), piece->number, 0};
+		*segments_entry(segments, segments->entries_end) = (struct entry){
+			window_hash(piece, window, piece->guessed), piece->number, 0};
 		piece->entry = segments->entries_end;
 		segments_chain(segments, segments->entries_end++);
 		piece->entries++;
@@ -167,7 +166,7 @@ static int segments_cover(struct segments *segments, const struct piece *piece, 
 
 static int segments_look(struct segments *segments, const struct piece *piece, uint32_t window)
 {
-	uint32_t hash = window_hash(piece, window), number = *segments_head(segments, hash);
+	uint32_t hash = window_hash(piece, window, false), number = *segments_head(segments, hash);
 	int err = 0;
 
 	for (int i = 0; i < CHAIN_MAX && entry_alive(segments, number) && !err; i++) {
@@ -191,21 +190,24 @@ static int segments_look(struct segments *segments, const struct piece *piece, u
 }
 
 struct piece *segments_alike(const struct segments *segments, const struct piece *piece,
-			     const struct piece *last)
+			     bool guessed, const struct piece *last, int *looks)
 {
-	uint32_t hash = window_hash(piece, piece_window(piece, piece->start));
+	uint32_t hash = window_hash(piece, piece_window(piece, piece->start), guessed);
 	uint32_t number = last ? segments_entry(segments, last->entry)->next
 			       : *segments_head(segments, hash);
 
-	for (int i = 0; i < CHAIN_MAX && entry_alive(segments, number); i++) {
+	for (; entry_alive(segments, number) && *looks; --*looks) {
 		const struct entry *entry = segments_entry(segments, number);
 		struct piece *other = segments_piece(segments, entry->piece);
 
 		number = entry->next;
 		if (entry->hash == hash && other != piece && other->kind == piece->kind &&
 		    other->flow == piece->flow && other->mark == piece->mark &&
-		    other->start == piece->start && pieces_near(piece, other, segments->horizon_ns))
+		    other->start == piece->start && other->guessed == guessed &&
+		    pieces_near(piece, other, segments->horizon_ns)) {
+			--*looks;
 			return other;
+		}
 	}
 	return NULL;
 }

@@ -8,6 +8,7 @@
 
 #define SPAN_MAX  (1u << 20) /* positions: twice the largest super-packet */
 #define STEPS_MAX 4096       /* packets in one of them */
+#define CHAIN_MAX 4096       /* entries that are looked at; no real flow has as many in a window */
 
 enum piece_kind {
 	PIECE_WHOLE, /* overlaps nothing */
@@ -96,10 +97,10 @@ static inline struct piece *segments_piece(const struct segments *segments, uint
 	return &segments->pieces[number & (segments->pieces_size - 1)];
 }
 
-/* Other pieces of that kind, flow, mark and start, at most a horizon older or younger: the first, or the one
- * after `last`. NULL: no more. */
+/* Other pieces of that kind, flow, mark and start, guessed or not, at most a horizon older or younger: the first,
+ * or the one after `last`. NULL: no more, or nothing is left of *looks, which counts entries down. */
 struct piece *segments_alike(const struct segments *segments, const struct piece *piece,
-			     const struct piece *last);
+			     bool guessed, const struct piece *last, int *looks);
 
 void datagram_set(struct piece *piece, struct cut_flow *flow);
 int datagram_hand_out(struct segments *segments, struct piece *piece);

@@ -67,22 +67,26 @@ static bool pieces_meet(const struct piece *a, const struct piece *b)
 	return false;
 }
 
-/* The one that may be the same packet, or NULL; *several: there is another. */
+/* The one that may be the same packet, or NULL; *several: there is or may be another. One of two is guessed. */
 static struct piece *find_other(const struct segments *segments, const struct piece *piece,
 				bool *several)
 {
-	struct piece *found = NULL, *other = NULL;
+	struct piece *found = NULL, *other;
+	int looks = CHAIN_MAX;
 
 	*several = false;
-	while ((other = segments_alike(segments, piece, other))) {
-		if (other->settled || !(piece->guessed || other->guessed) ||
-		    pieces_meet(piece, other))
-			continue;
-		*several = found;
-		found = other;
-		if (*several)
-			break;
+	for (int guessed = 1; guessed >= !piece->guessed; guessed--) {
+		other = NULL;
+		while ((other = segments_alike(segments, piece, guessed, other, &looks))) {
+			if (pieces_meet(piece, other))
+				continue;
+			*several = found;
+			found = other;
+			if (*several)
+				return found;
+		}
 	}
+	*several = !looks;
 	return found;
 }
 
@@ -131,13 +135,14 @@ int datagram_hand_out(struct segments *segments, struct piece *piece)
 		return 0;
 	if (flow->guessed)
 		other = find_other(segments, piece, &several);
-	if (other && !several)
-		mutual = find_other(segments, other, &several) == piece && !several;
+	if (other && !several) /* an older one was handed out, as undecided */
+		mutual = !other->settled && (int32_t)(other->number - piece->number) > 0 &&
+			 find_other(segments, other, &several) == piece && !several;
 	if (other && !several && mutual) {
 		other->settled = true;
 		return hand_out_both(segments, piece, other);
 	}
-	if (other || (segments->sampled && guessers_missed(flow, piece)))
+	if (other || several || (segments->sampled && guessers_missed(flow, piece)))
 		piece->journey.undecided = true;
 	return segments->done(segments->context, &piece->journey);
 }
