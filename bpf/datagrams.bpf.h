@@ -10,17 +10,20 @@
 
 const volatile bool reads_pages = false; /* this kernel lets read_pages() read */
 
-/* Of the header, but for IPv6 extensions. */
+/* Of the header: of IPv6 that of the first extension, if there are any. */
 static __always_inline __u8 protocol_of(const struct vnt_view *view)
 {
 	return view->header[view->ethertype == VNT_ETHERTYPE_IPV6 ? 6 : 9];
 }
 
 /* Whether some of the payload that a UDP packet is named by is in pages: in what UDP_SEGMENT is to cut, and
- * what it was cut into. */
+ * what it was cut into. Behind an extension header there may be one. */
 static __always_inline bool is_paged(const struct vnt_view *view)
 {
-	return view->linear < view->length && protocol_of(view) == VNT_PROTO_UDP;
+	__u8 protocol = protocol_of(view);
+
+	return view->linear < view->length &&
+	       (protocol == VNT_PROTO_UDP || vnt_is_extension(protocol));
 }
 
 /* Appends to the view as much from there as a digest may lack. `offset` is where the view begins. Not inline:

@@ -217,6 +217,19 @@ one_path() {
 	done
 }
 
+# The kernel cuts them itself, before the device.
+@test "UDP_SEGMENT over IPv6, with an extension header" {
+	for states in "on on on on" "on on off off"; do
+		echo "offloads $states"
+		# shellcheck disable=SC2086
+		offloads $states
+		record_route 'ip6 proto 60'
+		send_numbers $COUNT 1000 fd02::1 20000 40 options
+		report_path
+		one_path 1056
+	done
+}
+
 # More datagrams by their IP header than by their size, while the ring is full: they must not be written over what
 # nobody has read yet.
 @test "UDP_SEGMENT: super-packets with headers that lie are lost, and nothing else" {

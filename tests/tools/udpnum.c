@@ -2,11 +2,12 @@
 /*
  * udpnum.c - sends numbered UDP datagrams, and counts them.
  *
- *   udpnum send COUNT SIZE ADDRESS PORT [RATE [TOGETHER]]
+ *   udpnum send COUNT SIZE ADDRESS PORT [RATE [TOGETHER [options]]]
  *   udpnum receive COUNT SECONDS ADDRESS PORT
  *
  * Datagram i starts with i as a 32-bit number in network order. RATE is in datagrams per second; as many
- * as TOGETHER are given to the kernel as one super-packet (UDP_SEGMENT).
+ * as TOGETHER are given to the kernel as one super-packet (UDP_SEGMENT). With `options`, each has an IPv6 header
+ * for destination options.
  * The receiver prints how many different numbers below COUNT came, and how many after a higher one; ends
  * when all have or none came for SECONDS, and fails unless all came, each once.
  */
@@ -77,20 +78,21 @@ static int receive_numbers(int fd, uint32_t count, int seconds)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: udpnum send COUNT SIZE ADDRESS PORT [RATE [TOGETHER]]\n"
+	fprintf(stderr, "usage: udpnum send COUNT SIZE ADDRESS PORT [RATE [TOGETHER [options]]]\n"
 			"       udpnum receive COUNT SECONDS ADDRESS PORT\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
+	const uint8_t padding[8] = {[2] = 1, [3] = 4}; /* PadN */
 	bool listening = argc > 1 && !strcmp(argv[1], "receive");
 	uint32_t count;
 	long number, rate = argc > 6 ? strtol(argv[6], NULL, 10) : 0;
 	long together = argc > 7 ? strtol(argv[7], NULL, 10) : 1;
 	int fd, err;
 
-	if (argc < 6 || argc > 8 || (!listening && strcmp(argv[1], "send")))
+	if (argc < 6 || argc > 9 || (!listening && strcmp(argv[1], "send")))
 		return usage();
 	count = strtoul(argv[2], NULL, 10);
 	number = strtol(argv[3], NULL, 10);
@@ -102,6 +104,10 @@ int main(int argc, char **argv)
 		return 1;
 	if (together > 1 && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &(int){number}, sizeof(int))) {
 		perror("udpnum: cannot set UDP_SEGMENT");
+		return 1;
+	}
+	if (argc > 8 && setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, padding, sizeof(padding))) {
+		perror("udpnum: cannot set IPV6_DSTOPTS");
 		return 1;
 	}
 	err = listening ? receive_numbers(fd, count, number)
