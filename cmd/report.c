@@ -16,7 +16,7 @@
 /* How long a packet may be under way: beyond what queues hold. */
 #define DEFAULT_HORIZON_NS 1000000000ull
 
-/* For what is not seen coming: the report itself, and what comes until it is looked at again. */
+/* For what is not seen coming: the report but for its flows, and what comes until it is looked at again. */
 #define MEMORY_MORE (2u << 20)
 
 struct report_config {
@@ -83,6 +83,7 @@ static int share_memory(void *context)
 	flows = making->others > merge_memory(making->merge)
 			? making->others - merge_memory(making->merge)
 			: 0;
+	flows += stats_report_memory(making->stats);
 	if (flows > left) {
 		message_error("--memory is too small: flows and paths need more than %lluM",
 			      (unsigned long long)(making->config->memory >> 20));

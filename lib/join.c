@@ -414,13 +414,18 @@ void join_mask_flows(struct join *join, uint64_t mask)
 	join->flow_mask = mask;
 }
 
-int join_flush(struct join *join)
+int join_flush_some(struct join *join, size_t count)
 {
 	int err = 0;
 
-	while (join->count && !err)
+	for (; join->count && count && !err; count--)
 		err = join_finish_front(join);
-	return err;
+	return err ? err : join->count > 0;
+}
+
+int join_flush(struct join *join)
+{
+	return join_flush_some(join, SIZE_MAX);
 }
 
 int join_evict(struct join *join, journey_fn taker, void *context)

@@ -72,7 +72,9 @@ int join_push_some(struct join *join, const struct vnt_event *events, const uint
  * numbers. As join_push(). */
 int join_adopt(struct join *join, const struct journey *journey);
 
-int join_flush(struct join *join);                                  /* ends all journeys */
+int join_flush(struct join *join); /* ends all journeys */
+int join_flush_some(struct join *join,
+		    size_t count); /* so many, the first ones; 1: there are more */
 int join_evict(struct join *join, journey_fn taker, void *context); /* the same, to `taker` */
 size_t join_memory(const struct join *join);                        /* bytes that it takes now */
 uint64_t join_now(const struct join *join);                         /* time of the last event */

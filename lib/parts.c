@@ -33,6 +33,7 @@ struct parts {
 	bool started;
 	uint32_t sequence; /* of the last block */
 	uint64_t position; /* behind it */
+	uint64_t start;    /* what headers say of the first block */
 	uint64_t gaps;     /* places so far where no part has a block */
 	uint64_t damaged;
 	uint64_t mark_damaged;
@@ -171,6 +172,8 @@ int parts_join(struct parts *parts, struct parts *more)
 		memcpy(grown + parts->count, more->parts, more->count * sizeof(struct part *));
 		parts->count = count;
 		parts->damaged += more->damaged;
+		if (more->start < parts->start)
+			parts->start = more->start;
 		more->count = 0;
 		for (size_t i = 0; i < count; i++)
 			grown[i]->parts = parts;
@@ -276,8 +279,10 @@ int parts_next(struct parts *parts, struct vnt_block *block, const uint8_t **pay
 static void parts_advance(struct parts *parts, const struct vnt_block *block, bool usable)
 {
 	uint64_t events = block->type == BLOCK_EVENTS ? block->rows : 0;
+	bool follows = parts->started ? block->sequence == parts->sequence + 1
+				      : block->position == parts->start;
 
-	if (!usable || (parts->started && block->sequence != parts->sequence + 1))
+	if (!usable || !follows)
 		parts->gaps++;
 	parts->started = true;
 	parts->sequence = block->sequence;
@@ -288,6 +293,8 @@ void parts_accept(struct parts *parts)
 {
 	const struct vnt_block block = parts->current->block;
 
+	if (block.type == BLOCK_HEADER)
+		parts->start = block.position;
 	parts_advance(parts, &block, true);
 	for (size_t i = 0; i < parts->count; i++) {
 		struct part *part = parts->parts[i];

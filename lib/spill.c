@@ -165,6 +165,13 @@ static int spill_event(struct spill *spill, const struct vnt_event *event, uint6
 	return tape_write(&part->tape, &spilled, sizeof(spilled));
 }
 
+static void spill_close_join(struct spill *spill)
+{
+	spill->now_ns = join_now(spill->join);
+	join_close(spill->join);
+	spill->join = NULL;
+}
+
 /* `err` is what the join says. 0: it was full, and from now on all goes to the parts. */
 static int spill_begin(struct spill *spill, int err)
 {
@@ -174,9 +181,7 @@ static int spill_begin(struct spill *spill, int err)
 	if (spill->level == LEVELS)
 		return err;
 	err = join_evict(spill->join, spill_journey, spill);
-	spill->now_ns = join_now(spill->join);
-	join_close(spill->join);
-	spill->join = NULL;
+	spill_close_join(spill);
 	return err;
 }
 
@@ -198,11 +203,17 @@ static int spill_push_some(struct spill *spill, const struct vnt_event *events,
 	return err;
 }
 
+/* Was the limit lowered? */
+static bool spill_is_over(const struct spill *spill)
+{
+	return spill->join && join_memory(spill->join) > spill->memory - BUFFERED;
+}
+
 int spill_push(struct spill *spill, const struct vnt_event *events, size_t count)
 {
 	int err = 0;
 
-	if (spill->join && join_memory(spill->join) > spill->memory - BUFFERED)
+	if (spill_is_over(spill))
 		err = spill_begin(spill, -ENOBUFS);
 	return err ? err : spill_push_some(spill, events, NULL, count);
 }
@@ -304,6 +315,11 @@ static struct run *spill_first(struct spill *spill)
 	return first;
 }
 
+static int spill_look(struct spill *spill)
+{
+	return spill->watch ? spill->watch(spill->watch_context) : 0;
+}
+
 static int spill_merge(struct spill *spill)
 {
 	uint64_t count = 0;
@@ -313,8 +329,8 @@ static int spill_merge(struct spill *spill)
 	for (int i = 0; i < PARTS && !err; i++)
 		err = run_read(&spill->runs[i]);
 	while (!err && (run = spill_first(spill))) {
-		if (spill->watch && ++count % WATCH == 0)
-			err = spill->watch(spill->watch_context);
+		if (++count % WATCH == 0)
+			err = spill_look(spill);
 		if (err)
 			break;
 		err = spill->done(spill->context, &run->journey);
@@ -325,12 +341,32 @@ static int spill_merge(struct spill *spill)
 	return err;
 }
 
+/* From memory. 1: whoever watches left less of it, and the rest is in the parts. */
+static int spill_finish(struct spill *spill)
+{
+	int err;
+
+	while ((err = join_flush_some(spill->join, WATCH)) > 0) {
+		err = spill_look(spill);
+		if (err)
+			return err;
+		if (spill_is_over(spill)) {
+			err = spill_begin(spill, -ENOBUFS);
+			return err ? err : 1;
+		}
+	}
+	if (!err)
+		spill_close_join(spill);
+	return err;
+}
+
 int spill_flush(struct spill *spill)
 {
-	int err = 0;
+	int err = spill->join ? spill_finish(spill) : 1;
 
-	if (spill->join)
-		return join_flush(spill->join);
+	if (err <= 0)
+		return err;
+	err = 0;
 	spill->runs = calloc(PARTS, sizeof(*spill->runs));
 	if (!spill->runs)
 		return -ENOMEM;

@@ -20,13 +20,13 @@ int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done,
 	       void *context); /* 0 or -ENOMEM */
 
 /* Bytes for all of it, at least SPILL_MEMORY_MIN; at first there is no limit. If it takes more now, it
- * goes to the files with the next push. */
+ * goes to the files with the next push, or while it is flushed. */
 #define SPILL_MEMORY_MIN (1u << 20)
 void spill_limit(struct spill *spill, size_t memory);
 size_t spill_memory(const struct spill *spill); /* bytes that it takes now, about */
 
-/* Is called now and then while spill_flush() hands out journeys from the files, and may end it: 0 or what
- * spill_flush() is to return. */
+/* Is called now and then while spill_flush() hands out journeys, may lower the limit and may end it: 0 or
+ * what spill_flush() is to return. */
 typedef int (*spill_fn)(void *context);
 void spill_watch(struct spill *spill, spill_fn watch, void *context);
 
@@ -35,7 +35,7 @@ void spill_mask_flows(struct spill *spill, uint64_t mask); /* as join_mask_flows
 /*
  * As join_push() and join_flush(): before the latter nothing is handed out any more, once memory was
  * too small. Also -errno of a temporary file; -ENOBUFS: the sightings of one packet alone do not fit, and
- * spill_needed() bytes would be needed. After an error it can only be closed.
+ * spill_needed() bytes would be needed. After spill_flush(), or an error, it can only be closed.
  */
 int spill_push(struct spill *spill, const struct vnt_event *events, size_t count);
 int spill_flush(struct spill *spill);

@@ -289,6 +289,8 @@ size_t stats_memory(const struct stats *stats)
 
 void stats_watch(struct stats *stats, int (*watch)(void *context), void *context)
 {
+	stats->watch = watch;
+	stats->watch_context = context;
 	spill_watch(stats->join, watch, context);
 }
 

@@ -25,7 +25,10 @@ void stats_limit(struct stats *stats, size_t memory);
 size_t stats_memory(
 	const struct stats *stats); /* bytes that they take now; flows and paths come on top */
 
-/* Is called now and then while packets come back from temporary files, and flows may grow: 0, or what
+size_t stats_report_memory(
+	const struct stats *stats); /* bytes that a report of them takes, about */
+
+/* Is called now and then while the packets that are left are counted, and flows may grow: 0, or what
  * stats_report() is to return. */
 void stats_watch(struct stats *stats, int (*watch)(void *context), void *context);
 

@@ -129,6 +129,7 @@ static int stats_wait(struct stats *stats)
 {
 	if (stats->pool)
 		pool_wait(stats->pool, &stats->task, 0);
+	stats->counted_flows = stats->flows.count;
 	return stats->err;
 }
 

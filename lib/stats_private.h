@@ -72,6 +72,8 @@ struct stats {
 	struct translations translations;
 	struct ranges ranges;
 	struct spill *join;
+	spill_fn watch; /* or NULL */
+	void *watch_context;
 	struct changes changes;
 	/* What the join hands out is gathered, and counted by a thread of the pool while more is. All that
 	 * the counting uses is its own until stats_settle(). */
@@ -80,6 +82,7 @@ struct stats {
 	struct pool *pool; /* or NULL: it is counted at once */
 	struct task task;
 	int err;                   /* of the counting */
+	size_t counted_flows;      /* when it last ended */
 	struct segments *segments; /* on the way to the counting */
 	struct epochs *epochs;
 	struct rates *rates;

@@ -4,6 +4,8 @@
 #include "stats.h"
 #include "stats_private.h"
 
+#define WATCH 4096 /* variants between two calls of the watch */
+
 /* Full variants of all flows, summed over those of one path. */
 struct path_sum {
 	uint32_t path;
@@ -195,6 +197,7 @@ static struct path_sum *sums_find(struct path_sums *sums, uint32_t path, uint32_
 	return &sums->sums[sums->count++];
 }
 
+/* Takes memory: what the variant keeps as rows becomes histograms. */
 static int sums_add(struct path_sums *sums, struct variant *variant)
 {
 	struct path_sum *sum = sums_find(sums, variant->path, variant->tracks.nhops);
@@ -290,6 +293,8 @@ static int report_paths(const struct stats *stats, struct report *report)
 
 		if (variant->full)
 			err = sums_add(&sums, variant);
+		if (!err && stats->watch && i % WATCH == 0)
+			err = stats->watch(stats->watch_context);
 	}
 	report->paths = calloc(sums.count + 1, sizeof(*report->paths));
 	if (!report->paths)
@@ -408,6 +413,11 @@ static int report_flows(const struct stats *stats, struct report *report)
 static int report_tunnels(const struct stats *stats, struct report *report)
 {
 	return tunnels_report(&stats->tunnels, report);
+}
+
+size_t stats_report_memory(const struct stats *stats)
+{
+	return stats->counted_flows * sizeof(struct flow_report);
 }
 
 int stats_report(struct stats *stats, struct report *report)

@@ -358,6 +358,32 @@ Test(rotations, alone_each_misses_nothing_and_together_they_are_the_recording)
 	image_release(&one);
 }
 
+/* No block comes before it that would show the gap. */
+Test(rotations, what_is_damaged_before_all_else_is_missing)
+{
+	struct image one, parts[2];
+	struct reader *readers[2];
+	struct span spans[200];
+	size_t nspans, first, second;
+	bool incomplete;
+
+	memset(&said, 0, sizeof(said));
+	make_trace(&one, "boot", 1);
+	nspans = image_spans(&one, spans, 200);
+	first = find_events(spans, HEADERS);
+	second = find_events(spans, first + 1);
+	make_rotation(&parts[0], &one, spans, first, second);
+	parts[0].bytes[spans[HEADERS].start] ^= 1;
+	make_rotation(&parts[1], &one, spans, second, nspans);
+	for (int i = 0; i < 2; i++)
+		readers[i] = open_image(&parts[i], i ? "second" : "first");
+	cr_assert_eq(merge_missing(readers, 2, &incomplete), spans[first].block.rows);
+	cr_assert(incomplete);
+	cr_assert(strstr(said.lines[0], "'first' is "), "%s", said.lines[0]);
+	release(parts, 2);
+	image_release(&one);
+}
+
 static int merge_two(const struct image *first, const struct image *second, char *reason)
 {
 	struct reader *readers[] = {open_image(first, "first"), open_image(second, "second")};

@@ -269,6 +269,41 @@ Test(spill, whoever_watches_ends_it)
 	free(scene);
 }
 
+struct lowering {
+	struct spill *spill;
+	bool began;
+};
+
+static int lower_limit(void *context)
+{
+	struct lowering *lowering = context;
+
+	spill_limit(lowering->spill, SPILL_MEMORY_MIN);
+	lowering->began |= spill_began(lowering->spill);
+	return 0;
+}
+
+/* Flows grow while packets are counted: what these leave may become too little for those that wait. */
+Test(spill, what_a_flush_leaves_no_memory_for_goes_to_files)
+{
+	struct scene *scene = new_scene();
+	struct digest digest = {0}, expected;
+	struct lowering lowering = {0};
+	bool spilled;
+
+	make_scene(scene, 3, EVENTS_MAX, 1ull << 40);
+	expected = join_spilling(scene, UINT64_MAX, 0, &spilled);
+	cr_assert_eq(spilled, false);
+	cr_assert_eq(spill_open(&lowering.spill, UINT64_MAX, take_journey, &digest), 0);
+	spill_watch(lowering.spill, lower_limit, &lowering);
+	cr_assert_eq(spill_push(lowering.spill, scene->events, scene->count), 0);
+	cr_assert_eq(spill_flush(lowering.spill), 0);
+	cr_assert(lowering.began);
+	cr_assert(digest.count == expected.count && digest.hash == expected.hash);
+	spill_close(lowering.spill);
+	free(scene);
+}
+
 /* The first journeys of the scene until it spills, and then all that is left. */
 static int spill_scene(struct scene *scene, struct digest *digest)
 {

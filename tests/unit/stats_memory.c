@@ -2,6 +2,7 @@
 /* The report does not depend on memory and threads: not a byte of it. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <errno.h>
 #include <stdio.h>
 
 #include "lib/format.h"
@@ -145,4 +146,29 @@ Test(stats_memory, does_not_show)
 		free(threads);
 	}
 	pool_close(pool);
+}
+
+static int refuse(void *context)
+{
+	++*(int *)context;
+	return -EDQUOT;
+}
+
+/* Flows and paths may be too much even if no packet ever was. */
+Test(stats_memory, whoever_watches_ends_the_report)
+{
+	static struct scene scene;
+	struct report report;
+	struct stats *stats;
+	struct batch batch;
+	int calls = 0;
+
+	make_scene(&scene, 1);
+	batch = make_events(&scene, 0);
+	cr_assert_eq(stats_open(&stats, &scene.info, HORIZON_NS), 0);
+	stats_watch(stats, refuse, &calls);
+	cr_assert_eq(stats_put(stats, &batch), 0);
+	cr_assert_eq(stats_report(stats, &report), -EDQUOT);
+	cr_assert_eq(calls, 1);
+	stats_close(stats);
 }
