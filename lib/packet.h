@@ -105,6 +105,22 @@ enum vnt_proto {
 #define vnt_ntohl(x) (x)
 #endif
 
+/*
+ * Makes the BPF verifier forget what it knows of a number, by means of one that it knows nothing of. From
+ * where ways meet it goes on with each of the states they lead to, as long as it knows them to differ:
+ * with packets in packets those are too many.
+ */
+#ifdef __bpf__
+#define VNT_FORGET(number, unknown)                                              \
+	do {                                                                     \
+		__u64 forgotten = (number), any = (unknown);                     \
+		asm volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(any)); \
+		(number) = forgotten;                                            \
+	} while (0)
+#else
+#define VNT_FORGET(number, unknown) ((void)(number), (void)(unknown))
+#endif
+
 /* Word `index` in host order. The mask is for the verifier; callers stay below `available`. */
 static __always_inline __u32 vnt_word(const struct vnt_view *view, __u32 index)
 {
@@ -496,6 +512,13 @@ static __always_inline void vnt_packet_parse_as(const struct vnt_view *view, __u
 		vnt_parse_ipv6(view, packet, &transport);
 	else
 		transport.at = 0;
+	/* By which of many ways it came here. */
+	VNT_FORGET(transport.at, view->words[0]);
+	VNT_FORGET(transport.id, view->words[0]);
+	VNT_FORGET(transport.later, view->words[0]);
+	VNT_FORGET(packet->length, view->words[0]);
+	VNT_FORGET(packet->flags, view->words[0]);
+	VNT_FORGET(packet->proto, view->words[0]);
 	vnt_parse_rest(view, packet, &transport);
 }
 

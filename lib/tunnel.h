@@ -349,22 +349,6 @@ static __always_inline void vnt_set_extent(struct vnt_view *view, __u32 ethertyp
 	view->available = linear < VNT_HEADER_MAX ? linear : VNT_HEADER_MAX;
 }
 
-/*
- * Makes the BPF verifier forget what it knows of a number, by means of one that it knows nothing of. From
- * where ways meet it goes on with each of the states they lead to, as long as it knows them to differ:
- * with packets in packets those are too many.
- */
-#ifdef __bpf__
-#define VNT_FORGET(number, unknown)                                              \
-	do {                                                                     \
-		__u64 forgotten = (number), any = (unknown);                     \
-		asm volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(any)); \
-		(number) = forgotten;                                            \
-	} while (0)
-#else
-#define VNT_FORGET(number, unknown) ((void)(number), (void)(unknown))
-#endif
-
 static __always_inline void vnt_forget_extent(struct vnt_view *view)
 {
 	VNT_FORGET(view->ethertype, view->words[0]);
