@@ -51,7 +51,7 @@ tags() {
 	local kind
 
 	for kind in vlan qinq; do
-		"$VNETTRACE" report -f json -o "$NET_DIR/all.json" "$NET_DIR/$1/$kind.vnt"
+		kernels_report "$1" "$kind"
 		json '.packets == {observed: 50, complete: 50, partial: 0, ambiguous: 0, copies: 0}'
 		json '.paths | length == 1 and (.[0].probes | length == 3)'
 		json 'all(.tunnels[]; .kind == "vlan" and (.id == 100 or .id == 200))'

@@ -23,6 +23,12 @@ ip -n h1 link set eth0 up
 ip -n h2 link set eth0 up
 network_addresses h1 10.0.0.1/24 fd00::1/64
 network_addresses h2 10.0.0.2/24 fd00::2/64
+# Nobody asks once more for a neighbour while the recordings end, one before tcpdump and one after.
+for namespace in h1 h2; do
+	for ip in ipv4 ipv6; do
+		in_ns "$namespace" sysctl -qw "net.$ip.neigh.eth0.delay_first_probe_time=3600"
+	done
+done
 
 mapfile -t filters <"$NET_DIR/filters"
 for i in "${!filters[@]}"; do
