@@ -157,12 +157,12 @@ struct around {
 	__u16 found; /* 0: it carries nothing, and all else here but `inner` is garbage */
 };
 
-/* From the packet of the view, the innermost one so far, to the one it carries, if it does. *glance is what
- * the header of the view looks like. */
+/* From the packet of the view, the innermost one so far, to the one it carries, if it does. *glance becomes
+ * what the header of that one looks like. */
 static __always_inline bool enter(struct vnt_view *view, struct vnt_layer *layer, __u32 *glance,
 				  struct around *around, bool direct)
 {
-	if (!(*glance & VNT_GLANCE_INSIDE) || !vnt_find_carried(view, &ports, layer))
+	if (!vnt_find_carried(view, &ports, layer))
 		return false;
 	if (layer->framed) {
 		around->flags |= vnt_out_of_reach(view, layer->offset + VNT_ETHERNET_REACH);
@@ -180,13 +180,39 @@ static __always_inline bool enter(struct vnt_view *view, struct vnt_layer *layer
 	return false;
 }
 
-/* Makes the view that of the innermost packet, and tells user space of the tunnels, or not. */
-static __always_inline int unwrap(struct vnt_view *view, struct around *around, int announce,
-				  bool direct)
+/* Makes the view that of the packet it carries, and tells user space of the tunnel, or not. Returns whether that
+ * may carry another one. */
+static __always_inline int unwrap_one(struct vnt_view *view, struct around *around, int announce,
+				      bool direct)
 {
 	struct vnt_layer layer;
 	__u32 glance;
 
+	if (!view || !around || !enter(view, &layer, &glance, around, direct))
+		return 0;
+	around->inner += layer.offset;
+	layer.tunnel.outer = around->outer;
+	around->outer = vnt_tunnel_hash(&layer.tunnel);
+	if (announce)
+		announce_tunnel(bpf_get_smp_processor_id(), around->outer, &layer.tunnel);
+	return glance & VNT_GLANCE_INSIDE;
+}
+
+/* Global, so that the verifier looks at it once, and not for each packet in a packet. */
+__noinline int unwrap_one_direct(struct vnt_view *view, struct around *around, int announce)
+{
+	return unwrap_one(view, around, announce, true);
+}
+
+__noinline int unwrap_one_portable(struct vnt_view *view, struct around *around, int announce)
+{
+	return unwrap_one(view, around, announce, false);
+}
+
+/* Makes the view that of the innermost packet. */
+static __always_inline int unwrap(struct vnt_view *view, struct around *around, int announce,
+				  bool direct)
+{
 	if (!view || !around)
 		return 0;
 	around->inner = around->network;
@@ -195,16 +221,10 @@ static __always_inline int unwrap(struct vnt_view *view, struct around *around, 
 	vnt_set_extent(view, around->ethertype, around->length, around->linear);
 	if (announce || vnt_is_tag(view->ethertype)) /* else it is there already */
 		copy_header(view, around->inner, direct);
-	glance = VNT_GLANCE_INSIDE;
-	for (int i = 0; i < VNT_LAYERS_MAX; i++) {
-		if (!enter(view, &layer, &glance, around, direct))
+	for (int i = 0; i < VNT_LAYERS_MAX; i++)
+		if (!(direct ? unwrap_one_direct(view, around, announce)
+			     : unwrap_one_portable(view, around, announce)))
 			break;
-		around->inner += layer.offset;
-		layer.tunnel.outer = around->outer;
-		around->outer = vnt_tunnel_hash(&layer.tunnel);
-		if (announce)
-			announce_tunnel(bpf_get_smp_processor_id(), around->outer, &layer.tunnel);
-	}
 	return 0;
 }
 
