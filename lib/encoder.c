@@ -129,15 +129,38 @@ static uint8_t *put_fixed(uint8_t *at, const uint64_t *values, size_t count)
 	return at;
 }
 
+static uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*at++ = value | 0x80;
+	*at++ = value;
+	return at;
+}
+
+/* One below 2^14: no branch depends on whether it takes a byte or two. */
+static uint8_t *put_varint14(uint8_t *at, uint64_t value)
+{
+	unsigned int more = value >= 0x80;
+
+	at[0] = (value & 0x7f) | more << 7;
+	at[1] = value >> 7;
+	return at + 1 + more;
+}
+
 static uint8_t *put_varints(uint8_t *at, const uint64_t *values, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		uint64_t value = values[i];
+	size_t i = 0;
 
-		for (; value >= 0x80; value >>= 7)
-			*at++ = value | 0x80;
-		*at++ = value;
+	for (; count - i >= 8; i += 8) {
+		uint64_t all = 0;
+
+		for (size_t k = i; k < i + 8; k++)
+			all |= values[k];
+		for (size_t k = i; k < i + 8; k++)
+			at = all >> 14 ? put_varint(at, values[k]) : put_varint14(at, values[k]);
 	}
+	for (; i < count; i++)
+		at = put_varint(at, values[i]);
 	return at;
 }
 
