@@ -56,8 +56,6 @@ size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size
 
 struct decoder;
 
-#define DECODER_MEMORY (4u << 20) /* bytes that one takes at most, unless blocks are hostile */
-
 int decoder_open(struct decoder **decoder);  /* 0 or -ENOMEM */
 void decoder_close(struct decoder *decoder); /* accepts NULL */
 
@@ -67,9 +65,16 @@ void decoder_want(struct decoder *decoder, uint32_t wanted);
 /* Room for a payload of `size` bytes until the next call; NULL if there is no memory. */
 uint8_t *decoder_room(struct decoder *decoder, size_t size);
 
-/* Decodes `count` events, at most BLOCK_ROWS. 0, or -EBADMSG if the payload is not exactly that many
- * events in time order from first_ns to last_ns, of probes below `nprobes`. */
-int decoder_run(struct decoder *decoder, const uint8_t *payload, size_t size,
-		const struct vnt_block *block, size_t nprobes, struct vnt_event *events);
+/*
+ * Begins a block of at most BLOCK_ROWS events, and takes the next of them, at most `room`: how many, 0 at
+ * the end. The payload stays where it is up to then. -EBADMSG if it is not exactly that many events in
+ * time order from first_ns to last_ns, of probes below `nprobes`: that may be found only after the first
+ * of them were taken, but no later than with the last ones.
+ */
+int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
+		  const struct vnt_block *block, size_t nprobes);
+int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room);
+
+size_t decoder_memory(const struct decoder *decoder); /* bytes */
 
 #endif

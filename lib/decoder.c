@@ -16,18 +16,28 @@ struct cursor {
 	uint16_t encoding;
 };
 
-struct decoder {
-	struct cursor cursors[FIELDS];
+/* What is decoded at a time, of all columns. */
+struct chunk {
 	uint64_t values[FIELDS][CHUNK];
-	struct packet packets[BLOCK_ROWS];
-	uint64_t flows[BLOCK_ROWS];
-	uint16_t ids[BLOCK_ROWS]; /* of each flow's packet before */
-	uint32_t npackets;
-	uint32_t nflows;
-	uint32_t used; /* packets that an event referred to */
+};
+
+struct decoder {
 	uint32_t wanted;
 	uint8_t *room;
 	size_t room_size;
+	struct cursor cursors[FIELDS];
+	size_t nprobes;
+	uint64_t time_ns; /* of the last event */
+	uint64_t last_ns; /* what that of the block's last one must be */
+	size_t left;      /* events */
+	size_t nflows;
+	size_t npackets;
+	size_t known;   /* packets that were decoded */
+	size_t used;    /* packets that an event referred to */
+	size_t touched; /* bytes of what follows, by the largest block so far */
+	uint64_t flows[BLOCK_ROWS];
+	uint16_t ids[BLOCK_ROWS]; /* of each flow's packet before */
+	struct packet packets[BLOCK_ROWS];
 };
 
 int decoder_open(struct decoder **decoder)
@@ -35,9 +45,8 @@ int decoder_open(struct decoder **decoder)
 	*decoder = malloc(sizeof(**decoder));
 	if (!*decoder)
 		return -ENOMEM;
+	memset(*decoder, 0, offsetof(struct decoder, flows));
 	(*decoder)->wanted = FIELDS_ALL;
-	(*decoder)->room = NULL;
-	(*decoder)->room_size = 0;
 	return 0;
 }
 
@@ -62,10 +71,16 @@ uint8_t *decoder_room(struct decoder *decoder, size_t size)
 {
 	if (size > decoder->room_size) {
 		free(decoder->room);
+		size += size / 4; /* the next one is often a little larger */
 		decoder->room = malloc(size);
 		decoder->room_size = decoder->room ? size : 0;
 	}
 	return decoder->room;
+}
+
+size_t decoder_memory(const struct decoder *decoder)
+{
+	return decoder->room_size + decoder->touched;
 }
 
 static const uint8_t *take_fixed(const uint8_t *at, const uint8_t *end, uint64_t *values,
@@ -100,8 +115,8 @@ static uint64_t varint_in(uint64_t word, uint64_t last)
 	return (word & 0x0fffffff) | (word & 0x0fffffff00000000) >> 4;
 }
 
-/* Eight bytes at a time: often they are eight numbers. If not, no branch depends on the length of
- * the first one. */
+/* Eight bytes at a time: often they are eight numbers. If not, no branch depends on the lengths of the
+ * first two. */
 static const uint8_t *take_varints(const uint8_t *at, const uint8_t *end, uint64_t *values,
 				   size_t count)
 {
@@ -118,6 +133,13 @@ static const uint8_t *take_varints(const uint8_t *at, const uint8_t *end, uint64
 			for (int i = 0; i < 8; i++)
 				*values++ = word >> 8 * i & 0x7f;
 			at += 8;
+		} else if (last & (last - 1) && stop - values >= 2) {
+			unsigned int bits = __builtin_ctzll(last) + 1;
+
+			*values++ = varint_in(word, last);
+			last &= last - 1;
+			*values++ = varint_in(word >> bits, last >> bits);
+			at += (__builtin_ctzll(last) >> 3) + 1;
 		} else if (last) {
 			*values++ = varint_in(word, last);
 			at += (__builtin_ctzll(last) >> 3) + 1;
@@ -160,19 +182,22 @@ static int decoder_take(struct decoder *decoder, enum field_id id, uint64_t *val
 	}
 	if (!cursor->at)
 		return -EBADMSG;
+	if (fields[id].bits == 64)
+		return 0;
 	for (size_t i = 0; i < count; i++)
 		bits |= values[i];
-	return fields[id].bits < 64 && bits >> fields[id].bits ? -EBADMSG : 0;
+	return bits >> fields[id].bits ? -EBADMSG : 0;
 }
 
-/* ... and of all columns of a scope to decoder->values. */
-static int decoder_take_scope(struct decoder *decoder, enum field_scope scope, size_t count)
+/* ... and of all columns of a scope. */
+static int decoder_take_scope(struct decoder *decoder, enum field_scope scope, struct chunk *chunk,
+			      size_t count)
 {
 	int err = 0;
 
 	for (int id = 0; id < FIELDS && !err; id++)
 		if (fields[id].scope == scope)
-			err = decoder_take(decoder, id, decoder->values[id], count);
+			err = decoder_take(decoder, id, chunk->values[id], count);
 	return err;
 }
 
@@ -212,101 +237,144 @@ static int decoder_parse(struct decoder *decoder, const uint8_t *payload, size_t
 				(struct cursor){at, at + bytes, le16toh(column.encoding)};
 		at += bytes;
 	}
-	for (int id = 0; id < FIELDS; id++)
-		if (!decoder->cursors[id].at)
-			memset(decoder->values[id], 0, sizeof(decoder->values[id]));
 	return 0;
 }
 
-static int decoder_packets(struct decoder *decoder)
+static void decoder_touch(struct decoder *decoder)
 {
+	size_t bytes = decoder->nflows * (sizeof(*decoder->flows) + sizeof(*decoder->ids)) +
+		       decoder->npackets * sizeof(*decoder->packets);
+
+	decoder->touched = bytes > decoder->touched ? bytes : decoder->touched;
+}
+
+int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
+		  const struct vnt_block *block, size_t nprobes)
+{
+	int err = decoder_parse(decoder, payload, size, block->rows);
+
+	if (err)
+		return err;
+	decoder_touch(decoder);
+	decoder->nprobes = nprobes;
+	decoder->time_ns = block->first_ns;
+	decoder->last_ns = block->last_ns;
+	decoder->left = block->rows;
+	decoder->known = 0;
+	decoder->used = 0;
 	memset(decoder->ids, 0, decoder->nflows * sizeof(*decoder->ids));
-	for (size_t i = 0; i < decoder->npackets; i += CHUNK) {
-		size_t count = decoder->npackets - i < CHUNK ? decoder->npackets - i : CHUNK;
-		int err = decoder_take_scope(decoder, SCOPE_PACKET, count);
+	memset(decoder->flows, 0, decoder->nflows * sizeof(*decoder->flows));
+	return decoder_take(decoder, FIELD_FLOW, decoder->flows, decoder->nflows);
+}
 
-		if (err)
-			return err;
-		for (size_t k = 0; k < count; k++) {
-			struct packet *packet = &decoder->packets[i + k];
-			uint64_t flow = decoder->values[FIELD_FLOW_INDEX][k];
-			uint64_t length = decoder->values[FIELD_LENGTH][k];
-			uint64_t payload = length - decoder->values[FIELD_HEADERS][k];
+static int decoder_packet(struct decoder *decoder, const struct chunk *chunk, size_t i)
+{
+	struct packet *packet = &decoder->packets[decoder->known];
+	uint64_t flow = chunk->values[FIELD_FLOW_INDEX][i];
+	uint64_t length = chunk->values[FIELD_LENGTH][i];
+	uint64_t payload = length - chunk->values[FIELD_HEADERS][i];
 
-			if (flow >= decoder->nflows || payload > UINT32_MAX)
-				return -EBADMSG;
-			packet->flow = decoder->flows[flow];
-			packet->key = decoder->values[FIELD_KEY][k];
-			packet->length = length;
-			packet->payload = payload;
-			packet->flags = decoder->values[FIELD_FLAGS][k];
-			packet->segment = decoder->values[FIELD_SEGMENT][k];
-			packet->id = decoder->ids[flow] += decoder->values[FIELD_ID][k];
-		}
-	}
+	if (flow >= decoder->nflows || payload > UINT32_MAX)
+		return -EBADMSG;
+	*packet = (struct packet){
+		.flow = decoder->flows[flow],
+		.key = chunk->values[FIELD_KEY][i],
+		.length = length,
+		.payload = payload,
+		.flags = chunk->values[FIELD_FLAGS][i],
+		.segment = chunk->values[FIELD_SEGMENT][i],
+		.id = decoder->ids[flow] += chunk->values[FIELD_ID][i],
+	};
+	decoder->known++;
 	return 0;
 }
 
-/* `time_ns` is that of the event before, and afterwards of the last one here. */
-static int decoder_join(struct decoder *decoder, size_t count, uint64_t *time_ns, size_t nprobes,
+/* Up to so many that no event referred to yet, where there are as many. */
+static int decoder_packets(struct decoder *decoder, struct chunk *chunk, size_t wanted)
+{
+	size_t left;
+	int err = 0;
+
+	while (!err && (left = decoder->npackets - decoder->known) &&
+	       decoder->known - decoder->used < wanted) {
+		size_t count = left < CHUNK ? left : CHUNK;
+
+		err = decoder_take_scope(decoder, SCOPE_PACKET, chunk, count);
+		for (size_t i = 0; !err && i < count; i++)
+			err = decoder_packet(decoder, chunk, i);
+	}
+	return err;
+}
+
+static int decoder_join(struct decoder *decoder, const struct chunk *chunk, size_t count,
 			struct vnt_event *events)
 {
 	for (size_t i = 0; i < count; i++) {
-		uint64_t delta = decoder->values[FIELD_TIME][i];
-		uint64_t back = decoder->values[FIELD_PACKET][i];
-		uint32_t probe = decoder->values[FIELD_PROBE][i];
+		uint64_t delta = chunk->values[FIELD_TIME][i];
+		uint64_t back = chunk->values[FIELD_PACKET][i];
+		uint32_t probe = chunk->values[FIELD_PROBE][i];
 		uint64_t index = back ? decoder->used - back : decoder->used;
 		const struct packet *packet;
 
-		if (index >= decoder->npackets || probe >= nprobes || *time_ns + delta < *time_ns)
+		if (index >= decoder->npackets || probe >= decoder->nprobes ||
+		    decoder->time_ns + delta < decoder->time_ns)
 			return -EBADMSG;
 		packet = &decoder->packets[index];
 		decoder->used += !back;
-		*time_ns += delta;
+		decoder->time_ns += delta;
 		events[i] = (struct vnt_event){
-			.time_ns = *time_ns,
+			.time_ns = decoder->time_ns,
 			.flow = packet->flow,
 			.key = packet->key,
 			.length = packet->length,
 			.payload = packet->payload,
 			.probe = probe,
-			.cpu = decoder->values[FIELD_CPU][i],
+			.cpu = chunk->values[FIELD_CPU][i],
 			.flags = packet->flags,
 			.segment = packet->segment,
 			.id = packet->id,
-			.outer = decoder->values[FIELD_OUTER][i],
+			.outer = chunk->values[FIELD_OUTER][i],
 		};
 	}
 	return 0;
 }
 
-static bool decoder_at_end(const struct decoder *decoder)
+/* Did the columns hold exactly what they should? */
+static int decoder_end(struct decoder *decoder, struct chunk *chunk)
 {
+	int err = decoder_packets(decoder, chunk, SIZE_MAX);
+
+	if (decoder->time_ns != decoder->last_ns)
+		err = -EBADMSG;
 	for (int id = 0; id < FIELDS; id++)
 		if (decoder->cursors[id].at != decoder->cursors[id].end)
-			return false;
-	return true;
+			err = -EBADMSG;
+	return err;
 }
 
-int decoder_run(struct decoder *decoder, const uint8_t *payload, size_t size,
-		const struct vnt_block *block, size_t nprobes, struct vnt_event *events)
+int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room)
 {
-	uint64_t time_ns = block->first_ns;
-	int err = decoder_parse(decoder, payload, size, block->rows);
+	size_t total = decoder->left < room ? decoder->left : room, count;
+	struct chunk chunk;
+	int err = 0;
 
-	if (!err)
-		err = decoder_take(decoder, FIELD_FLOW, decoder->flows, decoder->nflows);
-	if (!err)
-		err = decoder_packets(decoder);
-	decoder->used = 0;
-	for (size_t i = 0; !err && i < block->rows; i += CHUNK) {
-		size_t count = block->rows - i < CHUNK ? block->rows - i : CHUNK;
-
-		err = decoder_take_scope(decoder, SCOPE_EVENT, count);
+	for (int id = 0; id < FIELDS; id++)
+		if (!decoder->cursors[id].at)
+			memset(chunk.values[id], 0, sizeof(chunk.values[id]));
+	for (size_t i = 0; !err && i < total; i += count) {
+		count = total - i < CHUNK ? total - i : CHUNK;
+		err = decoder_packets(decoder, &chunk, count);
 		if (!err)
-			err = decoder_join(decoder, count, &time_ns, nprobes, &events[i]);
+			err = decoder_take_scope(decoder, SCOPE_EVENT, &chunk, count);
+		if (!err)
+			err = decoder_join(decoder, &chunk, count, &events[i]);
 	}
-	if (!err && (time_ns != block->last_ns || !decoder_at_end(decoder)))
+	decoder->left -= total;
+	if (!err && decoder->time_ns > decoder->last_ns)
 		err = -EBADMSG;
-	return err;
+	if (!err && !decoder->left)
+		err = decoder_end(decoder, &chunk);
+	if (err)
+		decoder->left = 0;
+	return err ? err : (int)total;
 }

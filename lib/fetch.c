@@ -35,7 +35,7 @@ static void fetch_run(struct task *task, unsigned int thread)
 	struct fetch *fetch = (struct fetch *)((char *)task - offsetof(struct fetch, task));
 	struct fetched *ahead = &fetch->ahead;
 
-	reader_lend(fetch->reader, fetch->decoders[thread]);
+	(void)thread;
 	ahead->result = reader_next(fetch->reader, &ahead->batch);
 	if (ahead->err)
 		ahead->result = ahead->err;
@@ -44,14 +44,13 @@ static void fetch_run(struct task *task, unsigned int thread)
 	ahead->offset = reader_offset(fetch->reader);
 }
 
-void fetch_start(struct fetch *fetch, struct reader *reader, struct pool *pool,
-		 struct decoder *const *decoders, log_fn log, void *log_context)
+void fetch_start(struct fetch *fetch, struct reader *reader, struct pool *pool, log_fn log,
+		 void *log_context)
 {
 	*fetch = (struct fetch){
 		.task.run = fetch_run,
 		.reader = reader,
 		.pool = pool,
-		.decoders = decoders,
 		.last.damaged = reader_damaged(reader),
 		.log = log,
 		.log_context = log_context,

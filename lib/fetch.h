@@ -23,17 +23,16 @@ struct fetch {
 	struct task task;
 	struct reader *reader;
 	struct pool *pool;
-	struct decoder *const *decoders; /* one for each thread */
-	struct fetched ahead;            /* what the task reads */
-	struct fetched last;             /* what was handed out, without the lines */
+	struct fetched ahead; /* what the task reads */
+	struct fetched last;  /* what was handed out, without the lines */
 	bool ended;
 	log_fn log;
 	void *log_context;
 };
 
-/* Takes over the reader's log, but not the reader. The pool and the decoders outlive the fetch. */
-void fetch_start(struct fetch *fetch, struct reader *reader, struct pool *pool,
-		 struct decoder *const *decoders, log_fn log, void *log_context);
+/* Takes over the reader's log, but not the reader. The pool outlives the fetch. */
+void fetch_start(struct fetch *fetch, struct reader *reader, struct pool *pool, log_fn log,
+		 void *log_context);
 
 /* As reader_next(). Damage is said, and counts, when its turn comes. `thread`: see pool_wait(). */
 int fetch_next(struct fetch *fetch, struct batch *batch, unsigned int thread);

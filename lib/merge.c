@@ -29,7 +29,7 @@ uint64_t merge_damaged(const struct merge *merge)
 
 size_t merge_inputs_memory(const struct merge *merge)
 {
-	size_t bytes = pool_threads(merge->pool) * (size_t)DECODER_MEMORY;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < merge->ninputs; i++)
 		bytes += merge_input_memory(&merge->inputs[i]);
@@ -64,13 +64,7 @@ struct pool *merge_pool(struct merge *merge)
 
 int merge_threads(struct merge *merge, unsigned int threads)
 {
-	int err = 0;
-
-	threads = threads < POOL_THREADS_MAX ? threads : POOL_THREADS_MAX;
-	for (unsigned int i = 0; i < threads && !err; i++)
-		if (!merge->decoders[i])
-			err = decoder_open(&merge->decoders[i]);
-	return err ? err : pool_grow(merge->pool, threads);
+	return pool_grow(merge->pool, threads < POOL_THREADS_MAX ? threads : POOL_THREADS_MAX);
 }
 
 bool merge_incomplete(const struct merge *merge)

@@ -2,8 +2,8 @@
 /*
  * merge.h - many traces as one source: one probe table, one clock, one order of time.
  *
- * Holds of each input two blocks, and rows up to its next events (about 8 MiB at most), whatever
- * their sizes. Events come in the order of time, whatever epochs say; those of equal time keep the
+ * Holds of each input a block, and rows up to its next events (about 8 MiB at most), whatever their
+ * sizes. Events come in the order of time, whatever epochs say; those of equal time keep the
  * order of the inputs, so the result does not depend on anything but them.
  */
 #ifndef VNT_MERGE_H

@@ -8,6 +8,11 @@
 
 #define WIDTH_FIRST 1000000 /* ns */
 
+/* Events of all inputs that are decoded at a time: few enough to stay in the cache until they are merged,
+ * unless that would be too few of each for what a batch costs. */
+#define DECODED     (1u << 17)
+#define DECODED_MIN 4096 /* of each */
+
 static int make_room(struct merge *merge)
 {
 	for (int i = 0; i < 2 * ROUND; i++) {
@@ -33,6 +38,9 @@ static int take_readers(struct merge *merge, struct reader **readers, size_t cou
 	}
 	merge->ninputs = count;
 	for (size_t i = 0; i < count; i++) {
+		size_t events = DECODED / count;
+
+		reader_limit(readers[i], events > DECODED_MIN ? events : DECODED_MIN);
 		merge->inputs[i].reader = readers[i];
 		merge->inputs[i].log = log;
 		merge->inputs[i].log_context = log_context;
@@ -108,13 +116,10 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		goto out;
 	}
 	err = pool_open(&self->pool);
-	if (!err)
-		err = merge_threads(self, 1);
 	if (!err && clock == MERGE_CLOCK_AUTO && !clocks)
 		err = estimate_clocks(self, readers, log, log_context, reason);
 	for (size_t i = 0; !err && i < count; i++)
-		fetch_start(&self->inputs[i].fetch, readers[i], self->pool, self->decoders, log,
-			    log_context);
+		fetch_start(&self->inputs[i].fetch, readers[i], self->pool, log, log_context);
 	for (size_t i = 0; !err && i < count; i++) {
 		err = merge_input_read_ahead(&self->inputs[i]);
 		if (err && err != -ENOMEM)
@@ -158,8 +163,6 @@ void merge_close(struct merge *merge)
 	for (size_t i = 0; i < merge->ninputs; i++)
 		merge_input_release(&merge->inputs[i]);
 	pool_close(merge->pool);
-	for (size_t i = 0; i < POOL_THREADS_MAX; i++)
-		decoder_close(merge->decoders[i]);
 	free(merge->inputs);
 	free(merge->taken);
 	for (int i = 0; i < 2 * ROUND; i++) {

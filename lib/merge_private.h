@@ -3,7 +3,6 @@
 #ifndef VNT_MERGE_PRIVATE_H
 #define VNT_MERGE_PRIVATE_H
 
-#include "columns.h"
 #include "merge.h"
 #include "merge_input.h"
 #include "merge_sort.h"
@@ -43,7 +42,6 @@ struct merge {
 	struct sorter *sorter;
 	struct merged *making;
 	struct pool *pool;
-	struct decoder *decoders[POOL_THREADS_MAX];
 	struct task task;    /* makes a round */
 	unsigned int thread; /* that runs it */
 	struct round rounds[2];
@@ -56,6 +54,6 @@ struct merge {
 /* Makes one batch, or several if other threads use those before. */
 void merge_make_round(struct task *task, unsigned int thread);
 
-size_t merge_inputs_memory(const struct merge *merge); /* what the inputs take, and the decoders */
+size_t merge_inputs_memory(const struct merge *merge); /* what the inputs take */
 
 #endif

@@ -208,6 +208,15 @@ static bool has_block(const struct part *part, const struct vnt_block *block)
 	return part->state == PART_READY && is_same(&part->block, block);
 }
 
+/* Is the block its next one? It no longer is. */
+static bool part_take(struct part *part, const struct vnt_block *block)
+{
+	if (!has_block(part, block))
+		return false;
+	part->state = PART_USED;
+	return true;
+}
+
 /* Do both have other contents at one place? */
 static bool contradict(const struct part *a, const struct part *b)
 {
@@ -299,9 +308,8 @@ void parts_accept(struct parts *parts)
 	for (size_t i = 0; i < parts->count; i++) {
 		struct part *part = parts->parts[i];
 
-		if (!has_block(part, &block))
+		if (!part_take(part, &block))
 			continue;
-		part->state = PART_USED;
 		if (!part->payload) {
 			scan_reject(part->scan);
 			continue;
@@ -318,13 +326,20 @@ void parts_reject(struct parts *parts)
 	const struct vnt_block block = parts->current->block;
 
 	parts_advance(parts, &block, false);
+	for (size_t i = 0; i < parts->count; i++)
+		if (part_take(parts->parts[i], &block))
+			scan_reject(parts->parts[i]->scan);
+}
+
+void parts_spoil(struct parts *parts)
+{
+	parts->gaps++;
 	for (size_t i = 0; i < parts->count; i++) {
 		struct part *part = parts->parts[i];
 
-		if (!has_block(part, &block))
-			continue;
-		part->state = PART_USED;
-		scan_reject(part->scan);
+		if (part->state == PART_USED && part->payload &&
+		    is_same(&part->block, &parts->current->block))
+			scan_spoil(part->scan);
 	}
 }
 

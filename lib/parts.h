@@ -28,6 +28,9 @@ int parts_next(struct parts *parts, struct vnt_block *block, const uint8_t **pay
 void parts_accept(struct parts *parts);
 void parts_reject(struct parts *parts);
 
+/* The last block, which was accepted, is damaged nevertheless. Before the next parts_next(). */
+void parts_spoil(struct parts *parts);
+
 /* What an error of parts_next() is about, in one line. */
 void parts_explain(const struct parts *parts, int err, char *line, size_t size);
 

@@ -17,7 +17,6 @@ struct buffer {
 struct reader {
 	struct parts *parts;
 	struct decoder *decoder;
-	bool borrowed; /* the decoder */
 	struct trace_info info;
 	uint64_t tag;
 	bool numbered;         /* the blocks */
@@ -26,6 +25,9 @@ struct reader {
 	uint64_t position;     /* ... and those read or known to be missing */
 	uint64_t watermark_ns; /* the time of the last of them; 0 before the first */
 	uint64_t last_ns;      /* of the events handed out */
+	size_t batch_max;      /* events */
+	size_t left;           /* events of the last block that were not decoded yet */
+	uint64_t until_ns;     /* the time of the last of them */
 	struct loss_row missing;
 	struct loss_row loss; /* `missing`, as it was handed out */
 	struct batch held;    /* what came behind it */
@@ -72,24 +74,31 @@ static void *reader_room(struct reader *reader, size_t size)
 	return buffer_reserve(&reader->rows[1], size) ? NULL : reader->rows[1].bytes;
 }
 
+/* The next events of a block: `left` in all. */
+static int reader_take_events(struct reader *reader, size_t left, struct batch *batch)
+{
+	size_t max = left < reader->batch_max ? left : reader->batch_max;
+	struct vnt_event *events = reader_room(reader, max * sizeof(*events));
+	int count = events ? decoder_next(reader->decoder, events, max) : -ENOMEM;
+
+	if (count < 0)
+		return count;
+	reader->left = left - count;
+	reader->last_ns = events[count - 1].time_ns;
+	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = events};
+	return 0;
+}
+
 static int reader_events(struct reader *reader, const struct vnt_block *block,
 			 const uint8_t *payload, struct batch *batch)
 {
-	struct vnt_event *events;
 	int err;
 
 	if (block->first_ns < reader->last_ns)
 		return -EBADMSG;
-	events = reader_room(reader, block->rows * sizeof(*events));
-	if (!events)
-		return -ENOMEM;
-	err = decoder_run(reader->decoder, payload, block->raw, block, reader->info.nprobes,
-			  events);
-	if (err)
-		return err;
-	reader->last_ns = block->last_ns;
-	batch->type = BATCH_EVENTS;
-	return 0;
+	reader->until_ns = block->last_ns;
+	err = decoder_begin(reader->decoder, payload, block->raw, block, reader->info.nprobes);
+	return err ? err : reader_take_events(reader, block->rows, batch);
 }
 
 static int reader_rows(struct reader *reader, const struct row_type *type,
@@ -105,7 +114,7 @@ static int reader_rows(struct reader *reader, const struct row_type *type,
 		return err;
 	if (!rows_valid(type, rows, block->rows, reader->info.ndomains, reader->info.nprobes))
 		return -EBADMSG;
-	batch->type = type->batch;
+	*batch = (struct batch){.type = type->batch, .count = block->rows, .rows = rows};
 	return 0;
 }
 
@@ -125,14 +134,8 @@ static int reader_decode(struct reader *reader, const struct vnt_block *block,
 	if (err || !block->rows)
 		return err;
 	if (type)
-		err = reader_rows(reader, type, block, payload, batch);
-	else
-		err = reader_events(reader, block, payload, batch);
-	if (err)
-		return err;
-	batch->count = block->rows;
-	batch->rows = reader->rows[1].bytes;
-	return 0;
+		return reader_rows(reader, type, block, payload, batch);
+	return reader_events(reader, block, payload, batch);
 }
 
 /* What its header alone can say against a block. */
@@ -180,6 +183,17 @@ static void reader_take_loss(struct reader *reader, struct batch *batch)
 	*batch = (struct batch){.type = BATCH_LOSSES, .count = 1, .losses = &reader->loss};
 }
 
+/* The events of the last block turn out not to be what they should: the rest of them is missing. */
+static void reader_spoil(struct reader *reader)
+{
+	reader->position -= reader->left;
+	reader->watermark_ns = reader->last_ns;
+	reader_miss(reader, reader->position + reader->left, reader->until_ns);
+	reader->watermark_ns = reader->until_ns;
+	reader->left = 0;
+	parts_spoil(reader->parts);
+}
+
 int reader_next(struct reader *reader, struct batch *batch)
 {
 	const uint8_t *payload;
@@ -190,6 +204,12 @@ int reader_next(struct reader *reader, struct batch *batch)
 		reader->holding = false;
 		*batch = reader->held;
 		return 1;
+	}
+	if (reader->left) {
+		err = reader_take_events(reader, reader->left, batch);
+		if (err != -EBADMSG)
+			return err ? err : 1;
+		reader_spoil(reader);
 	}
 	while ((err = parts_next(reader->parts, &block, &payload)) > 0) {
 		bool plausible = reader_plausible(reader, &block);
@@ -271,6 +291,7 @@ int reader_open(struct reader **out, int fd, const char *name, log_fn log, void 
 		return -ENOMEM;
 	}
 	reader->parts = parts;
+	reader->batch_max = BLOCK_ROWS;
 	err = decoder_open(&reader->decoder);
 	if (!err)
 		err = reader_header(reader);
@@ -324,7 +345,8 @@ uint64_t reader_offset(const struct reader *reader)
 
 size_t reader_memory(const struct reader *reader)
 {
-	return parts_memory(reader->parts) + reader->rows[0].size + reader->rows[1].size;
+	return parts_memory(reader->parts) + decoder_memory(reader->decoder) +
+	       reader->rows[0].size + reader->rows[1].size;
 }
 
 void reader_set_log(struct reader *reader, log_fn log, void *log_context)
@@ -342,12 +364,9 @@ bool reader_is_growing(const struct reader *reader)
 	return parts_is_growing(reader->parts);
 }
 
-void reader_lend(struct reader *reader, struct decoder *decoder)
+void reader_limit(struct reader *reader, size_t events)
 {
-	if (!reader->borrowed)
-		decoder_close(reader->decoder);
-	reader->decoder = decoder;
-	reader->borrowed = true;
+	reader->batch_max = events;
 }
 
 int reader_mark(struct reader *reader)
@@ -366,6 +385,7 @@ int reader_rewind(struct reader *reader)
 	reader->position = reader->start;
 	reader->watermark_ns = 0;
 	reader->last_ns = 0;
+	reader->left = 0;
 	reader->missing = (struct loss_row){0};
 	reader->holding = false;
 	return parts_rewind(reader->parts);
@@ -376,8 +396,7 @@ void reader_close(struct reader *reader)
 	if (!reader)
 		return;
 	parts_close(reader->parts);
-	if (!reader->borrowed)
-		decoder_close(reader->decoder);
+	decoder_close(reader->decoder);
 	trace_info_release(&reader->info);
 	for (int i = 0; i < 2; i++)
 		free(reader->rows[i].bytes);

@@ -47,17 +47,15 @@ bool reader_found(const struct reader *reader, const struct batch *batch);
 uint64_t reader_damaged(const struct reader *reader);
 
 uint64_t reader_offset(const struct reader *reader); /* bytes read and used up, or skipped */
-size_t reader_memory(const struct reader *reader);   /* bytes, without the decoder */
+size_t reader_memory(const struct reader *reader);   /* bytes */
 void reader_set_log(struct reader *reader, log_fn log, void *log_context);
 
 /* Somebody is writing the file: it is read as far as it goes, and nothing is missing behind. */
 void reader_set_growing(struct reader *reader);
 bool reader_is_growing(const struct reader *reader);
 
-/* Decodes with this one from now on: it remembers nothing between two calls of reader_next(), and so
- * can be shared. It outlives the reader. */
-struct decoder;
-void reader_lend(struct reader *reader, struct decoder *decoder);
+/* From now on a batch has at most so many events, and a block of more comes in several. */
+void reader_limit(struct reader *reader, size_t events);
 
 /*
  * To read the batches twice: marks the place right after the header, to which reader_rewind() returns

@@ -263,6 +263,13 @@ void scan_reject(struct scan *scan)
 	scan_skip(scan, size, scan->incomplete);
 }
 
+void scan_spoil(struct scan *scan)
+{
+	scan->skipping = true;
+	scan->truncated = false;
+	scan->skipped_from = scan->offset - scan->block_size;
+}
+
 void scan_lock(struct scan *scan, uint64_t tag)
 {
 	scan->tag = tag;

@@ -31,6 +31,9 @@ void scan_accept(struct scan *scan);
  * bytes that are missing. */
 void scan_reject(struct scan *scan);
 
+/* Counts the block that was accepted last as damaged. */
+void scan_spoil(struct scan *scan);
+
 /* From now on only blocks with this tag count: bytes of a payload never pass for a block. Before
  * that nothing is logged, and the end is where no header can begin any more. */
 void scan_lock(struct scan *scan, uint64_t tag);
