@@ -111,14 +111,13 @@ static struct place next_stop(const struct merge *merge)
 	struct place stop = {UINT64_MAX, merge->ninputs};
 
 	for (size_t i = 0; i < merge->ninputs; i++) {
-		const struct merge_input *input = &merge->inputs[i];
+		struct merge_input *input = &merge->inputs[i];
 
-		if (!has_rows(input))
-			continue;
-		keep_first(&stop,
-			   input->batch.type == BATCH_EPOCHS ? merge_input_time(input)
-							     : merge_input_last_time(input),
-			   i);
+		if (has_rows(input))
+			keep_first(&stop,
+				   input->batch.type == BATCH_EPOCHS ? merge_input_time(input)
+								     : input->end_ns,
+				   i);
 	}
 	return stop;
 }
@@ -145,6 +144,8 @@ static bool take_runs(struct merge *merge, const struct place *stop, uint64_t un
 		    !last_time(stop, i, &last_ns))
 			continue;
 		last_ns = until_ns < last_ns ? until_ns : last_ns;
+		if (merge_input_time(input) > last_ns)
+			continue;
 		merge->taken[i] = merge_input_take(input, last_ns, merge->making->runs + *count,
 						   SORT_MAX - *count);
 		*count += merge->taken[i];

@@ -10,6 +10,8 @@
 /* More rows than that between two events are not worth more memory. */
 #define AHEAD_MAX (8u << 20) /* bytes */
 
+#define PREFETCH 16 /* events ahead */
+
 /* A time of the input on the merge's clock. */
 static uint64_t correct(const struct merge_input *input, uint64_t time_ns)
 {
@@ -23,20 +25,22 @@ bool merge_has_times(enum batch_type type)
 	return type == BATCH_EVENTS || type == BATCH_EPOCHS;
 }
 
-uint64_t merge_input_time(const struct merge_input *input)
+uint64_t merge_input_time(struct merge_input *input)
 {
 	const struct batch *batch = &input->batch;
 	uint64_t time_ns;
 
+	if (input->timed == input->at)
+		return input->time_ns;
 	if (batch->type == BATCH_EVENTS)
-		return correct(input, batch->events[input->at].time_ns);
-	time_ns = batch->epochs[input->at].time_ns;
-	return correct(input, time_ns < input->next_ns ? time_ns : input->next_ns);
-}
-
-uint64_t merge_input_last_time(const struct merge_input *input)
-{
-	return correct(input, input->batch.events[input->batch.count - 1].time_ns);
+		time_ns = batch->events[input->at].time_ns;
+	else
+		time_ns = batch->epochs[input->at].time_ns;
+	if (batch->type == BATCH_EPOCHS && time_ns > input->next_ns)
+		time_ns = input->next_ns;
+	input->timed = input->at;
+	input->time_ns = correct(input, time_ns);
+	return input->time_ns;
 }
 
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
@@ -46,9 +50,10 @@ size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt
 	size_t left = input->batch.count - input->at, taken = 0;
 
 	while (taken < room && taken < left) {
-		uint64_t time_ns =
-			timeline_map(&input->timeline, &input->piece, events[taken].time_ns);
+		uint64_t time_ns;
 
+		__builtin_prefetch(&events[taken + PREFETCH]);
+		time_ns = timeline_map(&input->timeline, &input->piece, events[taken].time_ns);
 		if (time_ns > until_ns)
 			break;
 		out[taken] = events[taken];
@@ -357,9 +362,12 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 	}
 	if (!err)
 		err = take_batch(input, batch);
+	if (err > 0 && batch->type == BATCH_EVENTS)
+		input->end_ns = correct(input, batch->events[batch->count - 1].time_ns);
 	if (err > 0 && merge_has_times(batch->type)) {
 		input->batch = *batch;
 		input->at = 0;
+		input->timed = SIZE_MAX;
 	}
 	return err;
 }

@@ -35,8 +35,11 @@ struct merge_input {
 	bool exhausted;       /* there is nothing behind them */
 	struct batch batch;   /* events or epochs that are being taken; empty at first */
 	size_t at;            /* the next one of them */
-	uint64_t last_ns;     /* of the events handed out so far */
-	uint64_t next_ns;     /* epochs that are being taken: no event behind them is older */
+	size_t timed;         /* the one of them whose time on the merge's clock is time_ns */
+	uint64_t time_ns;
+	uint64_t end_ns;  /* ... and that of the last one; only of events */
+	uint64_t last_ns; /* of the events handed out so far */
+	uint64_t next_ns; /* epochs that are being taken: no event behind them is older */
 	struct activity activity;
 	uint64_t damaged;        /* bytes that `activity` knows about */
 	uint64_t damaged_before; /* bytes, before the last batch that is not of epochs */
@@ -60,10 +63,7 @@ int merge_input_next(struct merge_input *input, struct batch *batch);
  * Time of the next row of the current batch, on the merge's clock. An epoch that is later than events
  * behind it has the time of the first of these, so that they do not come late.
  */
-uint64_t merge_input_time(const struct merge_input *input);
-
-/* ... of the last row of the current batch, which is of events. */
-uint64_t merge_input_last_time(const struct merge_input *input);
+uint64_t merge_input_time(struct merge_input *input);
 
 /* Moves events with times up to and with until_ns, at most `room`; returns how many. */
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
