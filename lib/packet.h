@@ -14,7 +14,8 @@
  *         TCP without:      digest of IP ID, sequence, acknowledgement, flags, window, options
  *         UDP, UDP-Lite:    digest of length and the first payload bytes, in the last 16 bits the IP ID
  *         anything else:    digest of IP ID and the first bytes, without ICMP's and SCTP's checksum
- *         later fragments:  digest of IP ID, offset, length and the first bytes
+ *         later fragments:  digest of IP ID, offset, length and the first bytes; of IPv4 in the last 32 bits
+ *                           IP ID << 16 | more fragments << 13 | offset / 8 (VNT_PACKET_LATER)
  *
  * One packet that is several elsewhere has the ID of the first of them: of a super-packet (GSO, GRO),
  * that of its first segment (for the others of UDP, see datagrams.h); of a datagram, that of its first
@@ -59,7 +60,7 @@ struct vnt_packet {
 	__u64 flow;
 	__u64 key;
 	__u32 length;  /* of the IP packet as its header says, else of the view */
-	__u32 payload; /* bytes above the TCP or UDP header, else 0 */
+	__u32 payload; /* bytes above the TCP or UDP header, else above those of IP */
 	__u32 ports;   /* source << 16 | destination */
 	__u16 flags;   /* VNT_PACKET_* */
 	__u16 id;      /* IPv4: identification */
@@ -156,7 +157,7 @@ struct vnt_digest {
 	__u64 seed;
 	__u32 first;
 	__u32 bytes;
-	__u32 datagram; /* the IP ID is not in it, but behind it */
+	__u32 behind; /* bits at the end of the key that are those of vnt_transport's `id` */
 };
 
 /* Where the network header ends and what it says about the rest. */
@@ -273,7 +274,7 @@ static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vn
 	digest->first = at + 2;
 	digest->bytes = rest - 8;
 	digest->seed = vnt_digest_seed(0, length);
-	digest->datagram = 1;
+	digest->behind = 0xffff;
 }
 
 /* The key that ends with the IP ID, and its first bits are the same whatever that is. */
@@ -340,6 +341,7 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 	__u32 proto = packet->proto, at = transport->at;
 	__u32 rest = transport->end > at * 4 ? transport->end - at * 4 : 0;
 
+	packet->payload = rest;
 	digest->first = at;
 	digest->bytes = rest;
 	if (transport->later || rest < 8 || !vnt_reaches(view, at + 2)) {
@@ -375,8 +377,11 @@ static __always_inline void vnt_parse_ipv4(const struct vnt_view *view, struct v
 	if (fragment & 0x3fff) { /* offset or more fragments */
 		packet->flags |= VNT_PACKET_FRAGMENT;
 		transport->later = fragment & 0x1fff;
-		if (transport->later)
+		if (transport->later) {
 			transport->id = transport->id << 16 | (fragment & 0x3fff);
+			if (*transport->named == VNT_ID_AUTO)
+				packet->flags |= VNT_PACKET_LATER;
+		}
 	}
 }
 
@@ -459,7 +464,7 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 {
 	struct vnt_digest digest;
 
-	digest.datagram = 0;
+	digest.behind = packet->flags & VNT_PACKET_LATER ? 0xffffffff : 0;
 	/* No length in the header: a super-packet beyond 64 KiB, a jumbogram, or not IP. */
 	if (!packet->length)
 		packet->length = view->length;
@@ -470,8 +475,7 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 		vnt_parse_other(view, packet, &digest);
 	if (!(packet->flags & VNT_PACKET_TCP_DATA))
 		packet->key = vnt_digest(view, packet, &digest);
-	if (digest.datagram)
-		packet->key = vnt_datagram_key(packet->key, packet->id);
+	packet->key = (packet->key & ~(__u64)digest.behind) | (transport->id & digest.behind);
 	packet->flow = vnt_seal_flow(packet->flow, view->ethertype, packet->ports, packet->proto);
 }
 
