@@ -22,6 +22,7 @@
 
 #include "join.h"
 
+struct flows;
 struct segments;
 
 int segments_open(struct segments **segments, uint64_t horizon_ns, journey_fn done, void *context);
@@ -31,6 +32,13 @@ int segments_open(struct segments **segments, uint64_t horizon_ns, journey_fn do
  * depend on when they come out of the join. 0 or -ENOMEM.
  */
 int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns);
+
+/* The same of a flow of later fragments (VNT_PACKET_LATER): those of its addresses and protocol. */
+int segments_expect_fragments(struct segments *segments, uint64_t flow, uint64_t time_ns);
+
+/* Where the addresses of flows are known from: only the datagrams of these are joined with their later
+ * fragments. Outlives the segments. */
+void segments_name(struct segments *segments, const struct flows *flows);
 
 bool segments_expected(const struct segments *segments,
 		       uint64_t flow); /* was that said of the flow? */
