@@ -225,11 +225,13 @@ static uint32_t seat_data(const struct seat *seat)
 
 static void seat_expand(const struct seat *seat, struct sighting *sightings)
 {
+	const uint32_t data = seat_data(seat);
+
 	for (uint32_t i = 0; i < seat->few; i++)
 		sightings[i] = (struct sighting){
 			.time_ns = seat->first_ns + (i ? seat->after_ns[i - 1] : 0),
 			.probe = seat->probes[i],
-			.data = seat_data(seat),
+			.data = data,
 		};
 }
 
