@@ -477,6 +477,7 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 	else
 		vnt_parse_other(view, packet, &digest);
 	VNT_FORGET(digest.first, view->words[0]);
+	VNT_FORGET(digest.behind, view->words[0]);
 	VNT_FORGET(packet->flags, view->words[0]);
 	if (!(packet->flags & VNT_PACKET_TCP_DATA))
 		packet->key = vnt_digest(view, packet, &digest);
