@@ -181,6 +181,21 @@ lost_at() {
 	json '.loss | length > 0 and all(.lost == 0)'
 }
 
+# Some are fragments before it, too; behind it they are of other addresses. Nothing that is not known is lost.
+@test "datagrams that are cut where their addresses are translated" {
+	cut_at_p2
+	in_ns "$NET_MID" iptables -t nat -A POSTROUTING -o p2 -j MASQUERADE
+	record_route udp
+	send_numbers 100 20000 10.0.2.1 500
+	send_numbers $COUNT 4000 10.0.2.1
+	report_path
+	scenario "IPv4, cut and masqueraded" $((3 * COUNT + 1700)) "$FORTH" '["r/dev:p2:tx","h2/dev:eth0:rx"]' \
+		'["h1/dev:eth0:tx","r/dev:p1:rx"]'
+	json '.packets | .complete == .observed and .ambiguous == 0'
+	json "[.flows[] | select(.dport == 5001).packets] | add == $COUNT + 100"
+	json '.loss | length > 0 and all(.lost == 0)'
+}
+
 # Each is kept or not by its own ID.
 @test "a sample of datagrams that are cut on the way" {
 	cut_at_p2
