@@ -35,15 +35,15 @@ int segments_open(struct segments **segments, uint64_t horizon_ns, journey_fn do
  */
 int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns);
 
-/* The same of a flow of later fragments (VNT_PACKET_LATER): those of its addresses and protocol. */
-int segments_expect_fragments(struct segments *segments, uint64_t flow, uint64_t time_ns);
-
-/* Where the addresses of flows are known from: only the datagrams of these are joined with their later
- * fragments. Outlives the segments. */
-void segments_name(struct segments *segments, const struct flows *flows);
-
 bool segments_expected(const struct segments *segments,
 		       uint64_t flow); /* was that said of the flow? */
+
+/* Where the addresses of flows are known from, before fragments are expected: the datagrams of these are
+ * joined with their later fragments. Outlives the segments. */
+void segments_name(struct segments *segments, const struct flows *flows);
+
+/* As segments_expect(), of a flow of later fragments (VNT_PACKET_LATER). */
+int segments_expect_fragments(struct segments *segments, uint64_t flow, uint64_t time_ns);
 
 /* Whether anything may come out late. */
 bool segments_began(const struct segments *segments);

@@ -14,12 +14,13 @@
 #include "tuple.h"
 
 #define HEADS_MAX   16
+#define LOOKS_MAX   512    /* two for each piece: 64 KiB are 120 fragments of 576 bytes */
 #define OFFSET_MASK 0x1fff /* of the key: in units of eight bytes */
 #define MORE        0x2000
 
 uint32_t fragments_flow(const struct segments *segments, uint64_t hash)
 {
-	const struct vnt_flow *flow = segments->names ? flows_tuple(segments->names, hash) : NULL;
+	const struct vnt_flow *flow = flows_tuple(segments->names, hash);
 	struct vnt_flow bare;
 	uint32_t index;
 
@@ -106,21 +107,22 @@ static int compare_places(const void *left, const void *right)
 	return compare_numbers(left, right);
 }
 
-/* All with the IP ID of the piece, which may be of its datagram, and itself. 0 or -ENOMEM. */
-static int gather(struct segments *segments, struct piece *piece)
+/* All with the IP ID of the piece, which may be of its datagram, and itself; or *all is false. 0 or -ENOMEM. */
+static int gather(struct segments *segments, struct piece *piece, bool *all)
 {
-	struct piece *other = NULL;
-	int looks = CHAIN_MAX, err;
+	int looks = LOOKS_MAX, err;
+	struct piece *last = NULL;
 
 	segments->nmembers = 0;
-	for (other = piece; other; other = segments_alike(segments, piece, false,
-							  other == piece ? NULL : other, &looks)) {
+	for (struct piece *member = piece; member; member = last) {
 		err = array_reserve(&segments->members, &segments->members_room,
 				    segments->nmembers + 1, sizeof(*segments->members));
 		if (err)
 			return err;
-		segments->members[segments->nmembers++] = other;
+		segments->members[segments->nmembers++] = member;
+		last = segments_alike(segments, piece, false, last, &looks);
 	}
+	*all = looks;
 	qsort(segments->members, segments->nmembers, sizeof(*segments->members), compare_places);
 	return 0;
 }
@@ -130,21 +132,22 @@ struct heads {
 	uint32_t count;
 };
 
+static bool may_be_of(const struct piece *piece, const struct piece *head)
+{
+	if (!piece->later)
+		return piece == head;
+	if (!head->ends)
+		return true;
+	return piece->ends ? piece_end(piece) == head->span : piece_end(piece) < head->span;
+}
+
 /* Those that the piece may be of, as bits. */
 static uint32_t heads_of(const struct heads *heads, const struct piece *piece)
 {
 	uint32_t found = 0;
 
-	for (uint32_t i = 0; i < heads->count; i++) {
-		const struct piece *head = heads->heads[i];
-		bool same = head == piece, fits = true;
-
-		if (piece->later && head->ends)
-			fits = piece->ends ? piece_end(piece) == head->span
-					   : piece_end(piece) < head->span;
-		if (same || (piece->later && fits))
-			found |= 1u << i;
-	}
+	for (uint32_t i = 0; i < heads->count; i++)
+		found |= (uint32_t)may_be_of(piece, heads->heads[i]) << i;
 	return found;
 }
 
@@ -295,17 +298,17 @@ static int hand_out_all(struct segments *segments)
 
 int fragment_hand_out(struct segments *segments, struct piece *piece)
 {
-	bool known;
+	bool all, known;
 	int err;
 
 	if (piece->settled)
 		return 0;
 	if (piece->journey.undecided || segments->sampled)
 		return segments->done(segments->context, &piece->journey);
-	err = gather(segments, piece);
+	err = gather(segments, piece, &all);
 	if (err)
 		return err;
-	known = choose(segments, piece);
+	known = choose(segments, piece) && all;
 	if (!is_cut(segments))
 		return segments->done(segments->context, &piece->journey);
 	if (known && are_one(segments))

@@ -68,10 +68,10 @@ struct segments {
 	journey_fn done;
 	void *context;
 	bool sampled;
-	bool began;                /* there was a piece */
-	bool fragmented;           /* there is a flow of later fragments */
-	const struct flows *names; /* or NULL */
-	struct map by_flow;        /* -> flows */
+	bool began;      /* there was a piece */
+	bool fragmented; /* there is a flow of later fragments */
+	const struct flows *names;
+	struct map by_flow; /* -> flows */
 	struct cut_flow *flows;
 	size_t nflows;
 	size_t flows_room;
@@ -107,8 +107,8 @@ static inline struct piece *segments_piece(const struct segments *segments, uint
 	return &segments->pieces[number & (segments->pieces_size - 1)];
 }
 
-/* Other pieces of that kind, flow, mark and first window, guessed or not, at most a horizon older or younger: the first,
- * or the one after `last`. NULL: no more, or nothing is left of *looks, which counts entries down. */
+/* Other pieces of that kind, flow, mark and first window, guessed or not, at most a horizon older or younger:
+ * the first, or the one after `last`. NULL: no more, or nothing is left of *looks, which counts entries down. */
 struct piece *segments_alike(const struct segments *segments, const struct piece *piece,
 			     bool guessed, const struct piece *last, int *looks);
 

@@ -326,3 +326,39 @@ Test(segments_fragments, of_datagrams_with_the_same_id)
 		}
 	}
 }
+
+static int ignore(void *context, const struct journey *journey)
+{
+	(void)context;
+	cr_assert(journey->count);
+	return 0;
+}
+
+/* Of a sender that has one IP ID for all of them. */
+Test(segments_fragments, with_one_id_by_the_thousand_take_no_time, .timeout = 10)
+{
+	struct world world = {.datagrams = NULL};
+	struct segments *segments;
+
+	name_flows(&world);
+	cr_assert_eq(segments_open(&segments, 1000 * (uint64_t)HORIZON_NS, ignore, NULL), 0);
+	segments_name(segments, &world.flows);
+	cr_assert_eq(segments_expect_fragments(segments, world.bare, 0), 0);
+	for (uint32_t i = 0; i < 20000; i++) {
+		struct journey journey = {
+			.flow = i % 3 ? world.bare : world.flow[0],
+			.key = (uint64_t)i << 32 | 1u << 16 | (i % 3 ? 185 * (i % 3) : 0),
+			.flags = VNT_PACKET_FRAGMENT | (i % 3 ? VNT_PACKET_LATER : 0),
+			.id = 1,
+			.length = 1500,
+			.payload = i % 3 ? 1480 : 1472,
+			.count = 1,
+			.few = {{.time_ns = 1000 + i, .data = 1500 | SIGHTING_FRAGMENT}},
+		};
+
+		cr_assert_eq(segments_put(segments, &journey), 0);
+	}
+	cr_assert_eq(segments_flush(segments), 0);
+	segments_close(segments);
+	flows_release(&world.flows);
+}
