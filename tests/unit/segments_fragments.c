@@ -245,7 +245,7 @@ static void run(struct world *world)
 	segments_close(segments);
 }
 
-static struct world check(struct config config)
+static struct world make_world(struct config config)
 {
 	struct world world = {
 		.config = config,
@@ -256,6 +256,25 @@ static struct world check(struct config config)
 	};
 
 	name_flows(&world);
+	return world;
+}
+
+static void finish(struct world *world)
+{
+	run(world);
+	for (uint32_t i = 0; i < DATAGRAMS; i++)
+		for (uint32_t k = 0; k < SIZE_MAX_8; k++)
+			cr_assert(world->datagrams[i].undecided ||
+				  world->datagrams[i].out[k] == !!world->datagrams[i].seen[k]);
+	flows_release(&world->flows);
+	free(world->datagrams);
+	free(world->events);
+}
+
+static struct world check(struct config config)
+{
+	struct world world = make_world(config);
+
 	for (uint32_t i = 0; i < DATAGRAMS; i++) {
 		struct datagram *datagram = &world.datagrams[i];
 
@@ -265,14 +284,7 @@ static struct world check(struct config config)
 			400 + random_below(&world, random_below(&world, 20) ? 3000 : 300000);
 		send(&world, i);
 	}
-	run(&world);
-	for (uint32_t i = 0; i < DATAGRAMS; i++)
-		for (uint32_t k = 0; k < SIZE_MAX_8; k++)
-			cr_assert(world.datagrams[i].undecided ||
-				  world.datagrams[i].out[k] == !!world.datagrams[i].seen[k]);
-	flows_release(&world.flows);
-	free(world.datagrams);
-	free(world.events);
+	finish(&world);
 	return world;
 }
 
@@ -324,6 +336,45 @@ Test(segments_fragments, of_datagrams_with_the_same_id)
 			world = check(config);
 			cr_assert(world.joined && world.undecided);
 		}
+	}
+}
+
+/* Of a datagram of 4000 bytes, part [start, end). */
+static void see_part(struct world *world, uint32_t number, uint32_t start, uint32_t end,
+		     uint16_t probe)
+{
+	world->datagrams[number].size = 4000;
+	world->datagrams[number].id = 1;
+	see(world, number, &(struct part){start, end - start, ++world->time_ns}, probe);
+}
+
+Test(segments_fragments, of_one_that_is_too_short_for_them_are_another_ones)
+{
+	struct world world = make_world((struct config){.seed = 1});
+
+	see_part(&world, 0, 0, 4000, 0);
+	see_part(&world, 0, 0, 1480, 1);
+	see_part(&world, 0, 1480, 2960, 1);
+	see_part(&world, 0, 2960, 4000, 1);
+	world.datagrams[1] = (struct datagram){.size = 2500, .id = 1};
+	see(&world, 1, &(struct part){0, 2500, world.time_ns}, 0);
+	finish(&world);
+	cr_assert(world.joined == 3 && !world.undecided);
+}
+
+/* The head of one of them nobody saw. */
+Test(segments_fragments, with_other_bytes_at_the_same_place_are_not_of_one_datagram)
+{
+	for (uint32_t other = 0; other < 2; other++) {
+		struct world world = make_world((struct config){.seed = 1});
+
+		see_part(&world, 0, 0, 4000, 0);
+		see_part(&world, 0, 0, 1480, 1);
+		see_part(&world, 0, 1480, 2960, 1);
+		see_part(&world, 2 * other, 1480, 2960, 2);
+		finish(&world);
+		cr_assert_eq(world.joined, other ? 0 : 3);
+		cr_assert_eq(world.undecided, other ? 3 : 0);
 	}
 }
 
