@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Writes trace files of any size in little memory: FILES domains of one host, PREFIX.0.vnt and so on,
- * with EVENTS events in all. Every packet is seen by PROBES probes, in the files in turns, with one
- * packet in a hundred lost on the way; a few flows carry most packets.
+ * with EVENTS events in all. Every packet passes two of them and is seen by PROBES probes, half of them in
+ * each, so that any number of files says the same; one packet in a hundred is lost on the way, and a few flows
+ * carry most packets.
  *
  *   bench-generate PREFIX FILES EVENTS [PROBES]    default 6, at least 2
  */
@@ -126,7 +127,7 @@ static uint64_t send_packet(uint64_t number, uint64_t left)
 			.cpu = flow % 4,
 		};
 
-		if (order_add(files[(flow + k) % nfiles].order, 0, &event))
+		if (order_add(files[(flow + k * 2 / nprobes) % nfiles].order, 0, &event))
 			errx(1, "no memory");
 		time_ns += 1000 + random_below(random_below(20) ? 4000 : 100000);
 	}
