@@ -8,21 +8,19 @@
 #include <unistd.h>
 
 #include "announced.h"
+#include "clocks.h"
 #include "drain.h"
 #include "host.h"
-#include "ptp.h"
 #include "recorder.h"
 #include "tally.h"
-#include "vms.h"
 #include "lib/budget.h"
 
 #define NS_PER_MS    1000000ull
 #define BLOCK_EVENTS 32768
-#define TICK_NS      (25 * NS_PER_MS)   /* wake-ups disturb what is traced */
-#define SAMPLING_NS  (10 * NS_PER_MS)   /* ... but the tally's times are what rates come from */
-#define FLUSH_NS     (50 * NS_PER_MS)   /* kill -9 may cost 100 ms: this, a tick, and slack */
-#define HOUSEKEEP_NS (100 * NS_PER_MS)  /* clock anchors, loss tally, cost */
-#define VMS_NS       (1000 * NS_PER_MS) /* some files for each virtual CPU */
+#define TICK_NS      (25 * NS_PER_MS)  /* wake-ups disturb what is traced */
+#define SAMPLING_NS  (10 * NS_PER_MS)  /* ... but the tally's times are what rates come from */
+#define FLUSH_NS     (50 * NS_PER_MS)  /* kill -9 may cost 100 ms: this, a tick, and slack */
+#define HOUSEKEEP_NS (100 * NS_PER_MS) /* clock anchors, loss tally, cost */
 
 /* A sampling rate that comes into force once all older events are in the file. */
 struct change {
@@ -37,9 +35,7 @@ struct recorder {
 	struct tracer *tracer;
 	struct writer *writer;
 	struct drain *drain;
-	struct ptp ptp;
-	struct vms vms;
-	uint64_t vms_ns; /* when they were read */
+	struct clocks clocks;
 	uint64_t max_events;
 	stop_fn stop;
 	void *stop_context;
@@ -88,29 +84,6 @@ static int flush(struct recorder *recorder)
 	return err;
 }
 
-static int put_anchor(struct recorder *recorder)
-{
-	struct anchor_row anchor;
-
-	host_anchor(recorder->domain, &anchor);
-	ptp_read(&recorder->ptp, &anchor);
-	return put(recorder, BATCH_ANCHORS, &anchor, 1);
-}
-
-static int put_vms(struct recorder *recorder)
-{
-	uint64_t before_ns = host_now_ns(recorder->domain), after_ns;
-	int err = vms_read(&recorder->vms, VMS_FOLDER);
-
-	after_ns = host_now_ns(recorder->domain);
-	recorder->vms_ns = before_ns;
-	for (size_t i = 0; i < recorder->vms.count; i++) {
-		recorder->vms.rows[i].before_ns = before_ns;
-		recorder->vms.rows[i].after_ns = after_ns;
-	}
-	return err ? err : put(recorder, BATCH_VMS, recorder->vms.rows, recorder->vms.count);
-}
-
 static int put_epochs(struct recorder *recorder, uint64_t time_ns, bool active)
 {
 	size_t count = 0;
@@ -155,13 +128,11 @@ static int repeat_rate(struct recorder *recorder)
 	return err ? err : put_epochs(recorder, recorder->last_ns, true);
 }
 
-static int housekeep(struct recorder *recorder, uint64_t now_ns)
+static int housekeep(struct recorder *recorder, uint64_t now_ns, bool last)
 {
-	int err = put_anchor(recorder);
+	int err = clocks_put(&recorder->clocks, recorder->writer, last);
 
 	recorder->housekept_ns = now_ns;
-	if (!err && now_ns - recorder->vms_ns >= VMS_NS)
-		err = put_vms(recorder);
 	if (!err)
 		err = tally_write(&recorder->tally, now_ns, recorder->taken);
 	if (!err && recorder->sampling)
@@ -266,7 +237,7 @@ int recorder_tick(struct recorder *recorder)
 		recorder->flushed_ns = now_ns;
 	}
 	if (!err && now_ns - recorder->housekept_ns >= HOUSEKEEP_NS) {
-		err = housekeep(recorder, now_ns);
+		err = housekeep(recorder, now_ns, false);
 		change_rate(recorder, budget_look(&recorder->budget, now_ns,
 						  tally_cost(&recorder->tally).run_ns));
 	}
@@ -358,9 +329,7 @@ static int finish(struct recorder *recorder, uint64_t detached_ns)
 	if (!err)
 		err = flush(recorder);
 	if (!err)
-		err = housekeep(recorder, detached_ns);
-	if (!err)
-		err = put_vms(recorder);
+		err = housekeep(recorder, detached_ns, true);
 	if (!err) /* at the very end: a trace without them is known to be cut */
 		err = put_epochs(recorder, recorder->stop_ns, false);
 	if (err)
@@ -424,9 +393,7 @@ static int start(struct recorder *recorder, const struct recorder_options *optio
 	if (err)
 		return err;
 	writer_stop_when(recorder->writer, is_over, recorder);
-	err = put_anchor(recorder);
-	if (!err)
-		err = put_vms(recorder);
+	err = clocks_put(&recorder->clocks, recorder->writer, true);
 	if (err)
 		return err;
 	/* That nothing is left out is said only where it holds to the end. */
@@ -457,9 +424,9 @@ int recorder_open(struct recorder **recorder, const struct recorder_options *opt
 	snprintf(reason, TRACER_REASON_MAX, "cannot set up tracing: %s", strerror(ENOMEM));
 	if (!self)
 		return -ENOMEM;
-	ptp_open(&self->ptp);
 	self->info = options->info;
 	self->domain = &options->info->domains[0];
+	clocks_open(&self->clocks, self->domain);
 	self->flow_mask = trace_flow_mask(self->info);
 	self->max_events = options->max_events;
 	self->stop = options->stop;
@@ -493,8 +460,7 @@ void recorder_close(struct recorder *recorder)
 	tracer_close(recorder->tracer);
 	writer_close(recorder->writer);
 	drain_close(recorder->drain);
-	ptp_close(&recorder->ptp);
-	vms_release(&recorder->vms);
+	clocks_close(&recorder->clocks);
 	tally_release(&recorder->tally);
 	free(recorder->ended);
 	free(recorder->epochs);

@@ -416,6 +416,9 @@ static __always_inline void vnt_parse_ipv6(const struct vnt_view *view, struct v
 
 		if (!vnt_is_extension(proto) || !vnt_reaches(view, at + 2))
 			break;
+		VNT_FORGET(at, view->words[0]);
+		VNT_FORGET(transport->later, view->words[0]);
+		VNT_FORGET(packet->flags, view->words[0]);
 		word = vnt_word(view, at);
 		packet->proto = word >> 24;
 		if (proto != VNT_PROTO_FRAGMENT) {
@@ -468,6 +471,8 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 		vnt_parse_transport(view, packet, transport, &digest);
 	else
 		vnt_parse_other(view, packet, &digest);
+	VNT_FORGET(digest.first, view->words[0]);
+	VNT_FORGET(packet->flags, view->words[0]);
 	if (!(packet->flags & VNT_PACKET_TCP_DATA))
 		packet->key = vnt_digest(view, packet, &digest);
 	if (digest.datagram)
@@ -514,9 +519,6 @@ static __always_inline void vnt_packet_parse_as(const struct vnt_view *view, __u
 		transport.at = 0;
 	/* By which of many ways it came here. */
 	VNT_FORGET(transport.at, view->words[0]);
-	VNT_FORGET(transport.id, view->words[0]);
-	VNT_FORGET(transport.later, view->words[0]);
-	VNT_FORGET(packet->length, view->words[0]);
 	VNT_FORGET(packet->flags, view->words[0]);
 	VNT_FORGET(packet->proto, view->words[0]);
 	vnt_parse_rest(view, packet, &transport);

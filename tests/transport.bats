@@ -183,6 +183,7 @@ talk() {
 	wait "$talker" || true
 	run ! in_ns "$NET_H1" "$BUILD/tests/tcptalk" send 1 fd02::1 5204 # refused
 	wait "$whole"
+	wait_closed "$NET_H1" && wait_closed "$NET_H2"
 	report_path
 	capture_stop
 	count_kinds
