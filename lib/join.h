@@ -3,7 +3,7 @@
  * join.h - from a stream of events in time order to journeys.
  *
  * A journey is all events of one (flow, key). It ends when the stream's time has passed its first
- * event by more than the horizon. Journeys wait in a ring, in order of their first event, 96 bytes each
+ * event by more than the horizon. Journeys wait in a ring, in order of their first event, 88 bytes each
  * unless they are unusual, and are found by hash chains.
  */
 #ifndef VNT_JOIN_H
