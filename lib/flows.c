@@ -65,6 +65,13 @@ int flows_name(struct flows *flows, const struct flow_row *row)
 	return 0;
 }
 
+const struct vnt_flow *flows_tuple(const struct flows *flows, uint64_t hash)
+{
+	uint32_t index = map_find(&flows->by_hash, hash);
+
+	return index != MAP_NONE && flows->flows[index].known ? &flows->flows[index].tuple : NULL;
+}
+
 void flows_count(struct flows *flows, uint32_t index, uint32_t length, uint64_t time_ns)
 {
 	struct flow *flow = &flows->flows[index];

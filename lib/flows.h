@@ -100,6 +100,9 @@ struct flows {
 int flows_name(struct flows *flows,
 	       const struct flow_row *row); /* the 5-tuple; the first one stays */
 
+/* NULL: not known. */
+const struct vnt_flow *flows_tuple(const struct flows *flows, uint64_t hash);
+
 /* Index of the flow, added if it is new; MAP_NONE if there is no memory. */
 uint32_t flows_find(struct flows *flows, uint64_t hash);
 

@@ -46,19 +46,31 @@ static void join_release(struct join *join, const struct seat *seat)
 	free(seat->many);
 }
 
-/* The payload of each sighting that few bytes can hold. */
+/* `data` of a sighting, also by what is known of its seat. */
+static uint32_t packet_data(uint16_t flags, uint16_t seat_flags, uint32_t length, uint32_t payload)
+{
+	if (flags & VNT_PACKET_TCP_DATA)
+		return payload;
+	if (flags & VNT_PACKET_FRAGMENT)
+		return length | SIGHTING_FRAGMENT;
+	return seat_flags & VNT_PACKET_FRAGMENT ? length : 0;
+}
+
+/* That of each sighting that few bytes can hold. */
 static uint32_t seat_data(const struct seat *seat)
 {
-	return seat->flags & VNT_PACKET_TCP_DATA ? seat->payload : 0;
+	return packet_data(seat->flags, seat->flags, seat->length, seat->payload);
 }
 
 static void seat_expand(const struct seat *seat, struct sighting *sightings)
 {
+	const uint32_t data = seat_data(seat);
+
 	for (uint32_t i = 0; i < seat->few; i++)
 		sightings[i] = (struct sighting){
 			.time_ns = seat->first_ns + (i ? seat->after_ns[i - 1] : 0),
 			.probe = seat->probes[i],
-			.data = seat_data(seat),
+			.data = data,
 		};
 }
 
@@ -188,7 +200,8 @@ static inline int seat_see(struct join *join, struct seat *seat, struct sighting
 
 static int join_event(struct join *join, const struct vnt_event *event, uint32_t hash)
 {
-	bool data = event->flags & VNT_PACKET_TCP_DATA || event->segment, added = false;
+	struct sighting sighting = {.probe = event->probe, .segment = event->segment};
+	bool added = false;
 	struct seat *seat;
 	int err = 0;
 
@@ -201,11 +214,11 @@ static int join_event(struct join *join, const struct vnt_event *event, uint32_t
 	}
 	if (err)
 		return err;
-	err = seat_see(join, seat,
-		       (struct sighting){.time_ns = join->now_ns,
-					 .probe = event->probe,
-					 .segment = event->segment,
-					 .data = data ? event->payload : 0});
+	sighting.time_ns = join->now_ns;
+	sighting.data = event->segment ? event->payload
+				       : packet_data(event->flags, seat->flags, event->length,
+						     event->payload);
+	err = seat_see(join, seat, sighting);
 	if (err && added)
 		join_drop(join);
 	return err;

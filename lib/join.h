@@ -17,11 +17,15 @@
 
 #define JOURNEY_INLINE 8 /* sightings kept in the journey itself; a power of two */
 
+#define SIGHTING_FRAGMENT (1u << 31)
+
 struct sighting {
 	uint64_t time_ns;
 	uint16_t probe;
 	uint16_t segment; /* as in struct vnt_event */
-	uint32_t data;    /* payload of TCP data and of super-packets, 0 in any other packet */
+	/* Payload of TCP data and of super-packets. Where a fragment is among the sightings, its length, with
+	 * SIGHTING_FRAGMENT, and behind one that of a whole packet. Else 0. */
+	uint32_t data;
 };
 
 struct journey {

@@ -14,7 +14,8 @@
  *         TCP without:      digest of IP ID, sequence, acknowledgement, flags, window, options
  *         UDP, UDP-Lite:    digest of length and the first payload bytes, in the last 16 bits the IP ID
  *         anything else:    digest of IP ID and the first bytes, without ICMP's and SCTP's checksum
- *         later fragments:  digest of IP ID, offset, length and the first bytes
+ *         later fragments:  digest of IP ID, offset, length and the first bytes; of IPv4 in the last 32 bits
+ *                           IP ID << 16 | more fragments << 13 | offset / 8 (VNT_PACKET_LATER)
  *
  * One packet that is several elsewhere has the ID of the first of them: of a super-packet (GSO, GRO),
  * that of its first segment (for the others of UDP, see datagrams.h); of a datagram, that of its first
@@ -26,40 +27,22 @@
  * A stamp (stamp.h) goes into the digest. Whether a datagram may have one is known from its length
  * fields alone, so all probes agree on that, but the stamp itself may lie where a probe cannot look: such
  * a packet must not be an event, for it would look like another one (`stamp_at` below).
- *
- * Everything is read as 32-bit words: every header here starts on a multiple of four bytes from the
- * network header, and the BPF verifier wants aligned stack reads.
  */
 #ifndef VNT_PACKET_H
 #define VNT_PACKET_H
 
 #include "event.h"
 #include "stamp.h"
+#include "view.h"
 
-#define VNT_HEADER_MAX     128 /* bytes a probe copies from the network header on, at most */
-#define VNT_HEADER_USUAL   64  /* bytes of them that most packets' IDs are made of (tunnel.h) */
-#define VNT_EXTENSIONS_MAX 4   /* IPv6 extension headers a probe looks behind */
-#define VNT_DIGEST_MAX     32  /* bytes above the transport header that go into a digest */
-
-/* What a probe sees of a packet before anything is decided. Lives on the BPF stack. */
-struct vnt_view {
-	union {
-		__u8 header[VNT_HEADER_MAX]; /* garbage from `available` on */
-		__u32 words[VNT_HEADER_MAX / 4];
-		__u64 long_words[VNT_HEADER_MAX / 8];
-	};
-	__u32 available; /* valid bytes in `header` */
-	__u32 length;    /* bytes of the packet from the network header on */
-	__u32 ethertype; /* host order */
-	__u32 linear;    /* as `available`, but of the packet's memory: there may be more to copy */
-};
-_Static_assert(sizeof(struct vnt_view) == 144, "the filter's loads rely on it");
+#define VNT_EXTENSIONS_MAX 4  /* IPv6 extension headers a probe looks behind */
+#define VNT_DIGEST_MAX     32 /* bytes above the transport header that go into a digest */
 
 struct vnt_packet {
 	__u64 flow;
 	__u64 key;
 	__u32 length;  /* of the IP packet as its header says, else of the view */
-	__u32 payload; /* bytes above the TCP or UDP header, else 0 */
+	__u32 payload; /* bytes above the TCP or UDP header, else above those of IP */
 	__u32 ports;   /* source << 16 | destination */
 	__u16 flags;   /* VNT_PACKET_* */
 	__u16 id;      /* IPv4: identification */
@@ -93,70 +76,12 @@ enum vnt_proto {
 	VNT_PROTO_UDPLITE = 136,
 };
 
-#ifdef __clang__
-#define VNT_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define VNT_UNROLL
-#endif
-
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define vnt_ntohl(x) __builtin_bswap32(x)
-#else
-#define vnt_ntohl(x) (x)
-#endif
-
-/*
- * Makes the BPF verifier forget what it knows of a number, by means of one that it knows nothing of. From
- * where ways meet it goes on with each of the states they lead to, as long as it knows them to differ:
- * with packets in packets those are too many.
- */
-#ifdef __bpf__
-#define VNT_FORGET(number, unknown)                                              \
-	do {                                                                     \
-		__u64 forgotten = (number), any = (unknown);                     \
-		asm volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(any)); \
-		(number) = forgotten;                                            \
-	} while (0)
-#else
-#define VNT_FORGET(number, unknown) ((void)(number), (void)(unknown))
-#endif
-
-/* Word `index` in host order. The mask is for the verifier; callers stay below `available`. */
-static __always_inline __u32 vnt_word(const struct vnt_view *view, __u32 index)
-{
-	return vnt_ntohl(view->words[index & (VNT_HEADER_MAX / 4 - 1)]);
-}
-
-static __always_inline int vnt_reaches(const struct vnt_view *view, __u32 words)
-{
-	return words * 4 <= view->available;
-}
-
-#define VNT_MULTIPLIER 0x9e3779b97f4a7c15ull
-#define VNT_SEED       0x2545f4914f6cdd1dull /* anything but 0, of which a hash may be 0 again */
-
-/* One round of a multiply-xorshift hash: bijective in `hash` for any value, and the other way round. */
-static __always_inline __u64 vnt_mix(__u64 hash, __u64 value)
-{
-	hash = (hash ^ value) * VNT_MULTIPLIER;
-	return hash ^ hash >> 32;
-}
-
-/*
- * Of a row of values: the hash that went through all of them, and their sum. One round does not spread the
- * highest bits of a value far, and those of the next value can cancel them: but not in the sum as well.
- */
-static __always_inline __u64 vnt_seal(__u64 hash, __u64 sum)
-{
-	return hash ^ sum * VNT_SEED;
-}
-
 /* Which bytes name a packet that no header field names: `bytes` from word `first` on. */
 struct vnt_digest {
 	__u64 seed;
 	__u32 first;
 	__u32 bytes;
-	__u32 datagram; /* the IP ID is not in it, but behind it */
+	__u32 behind; /* bits at the end of the key that are those of vnt_transport's `id` */
 };
 
 /* Where the network header ends and what it says about the rest. */
@@ -273,7 +198,7 @@ static __always_inline void vnt_parse_udp(const struct vnt_view *view, struct vn
 	digest->first = at + 2;
 	digest->bytes = rest - 8;
 	digest->seed = vnt_digest_seed(0, length);
-	digest->datagram = 1;
+	digest->behind = 0xffff;
 }
 
 /* The key that ends with the IP ID, and its first bits are the same whatever that is. */
@@ -340,6 +265,7 @@ static __always_inline void vnt_parse_transport(const struct vnt_view *view,
 	__u32 proto = packet->proto, at = transport->at;
 	__u32 rest = transport->end > at * 4 ? transport->end - at * 4 : 0;
 
+	packet->payload = rest;
 	digest->first = at;
 	digest->bytes = rest;
 	if (transport->later || rest < 8 || !vnt_reaches(view, at + 2)) {
@@ -375,8 +301,11 @@ static __always_inline void vnt_parse_ipv4(const struct vnt_view *view, struct v
 	if (fragment & 0x3fff) { /* offset or more fragments */
 		packet->flags |= VNT_PACKET_FRAGMENT;
 		transport->later = fragment & 0x1fff;
-		if (transport->later)
+		if (transport->later) {
 			transport->id = transport->id << 16 | (fragment & 0x3fff);
+			if (*transport->named == VNT_ID_AUTO)
+				packet->flags |= VNT_PACKET_LATER;
+		}
 	}
 }
 
@@ -462,7 +391,7 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 {
 	struct vnt_digest digest;
 
-	digest.datagram = 0;
+	digest.behind = packet->flags & VNT_PACKET_LATER ? 0xffffffff : 0;
 	/* No length in the header: a super-packet beyond 64 KiB, a jumbogram, or not IP. */
 	if (!packet->length)
 		packet->length = view->length;
@@ -472,11 +401,11 @@ static __always_inline void vnt_parse_rest(const struct vnt_view *view, struct v
 	else
 		vnt_parse_other(view, packet, &digest);
 	VNT_FORGET(digest.first, view->words[0]);
+	VNT_FORGET(digest.behind, view->words[0]);
 	VNT_FORGET(packet->flags, view->words[0]);
 	if (!(packet->flags & VNT_PACKET_TCP_DATA))
 		packet->key = vnt_digest(view, packet, &digest);
-	if (digest.datagram)
-		packet->key = vnt_datagram_key(packet->key, packet->id);
+	packet->key = (packet->key & ~(__u64)digest.behind) | (transport->id & digest.behind);
 	packet->flow = vnt_seal_flow(packet->flow, view->ethertype, packet->ports, packet->proto);
 }
 
@@ -530,13 +459,6 @@ static __always_inline void vnt_packet_parse(const struct vnt_view *view, __u32 
 	static const __u32 named = VNT_ID_AUTO;
 
 	vnt_packet_parse_as(view, segment, packet, &named);
-}
-
-static __always_inline void vnt_copy_words(__u8 *to, const struct vnt_view *view, __u32 first,
-					   __u32 words)
-{
-	for (__u32 i = 0; i < words; i++)
-		((__u32 *)to)[i] = view->words[first + i];
 }
 
 #endif

@@ -193,6 +193,12 @@ static double packet_probability(double p, uint64_t key, uint32_t data)
 	return spans_two(key, data) ? p * (2 - p) : p;
 }
 
+/* What sampling goes by of TCP data; else 0. */
+static uint32_t tcp_data(const struct journey *journey, const struct sighting *seen)
+{
+	return journey->flags & VNT_PACKET_TCP_DATA ? seen->data : 0;
+}
+
 /* Of two windows the one with the lower level: because of the other one alone it may not be here. */
 static uint64_t packet_unit(const struct journey *journey, uint32_t data)
 {
@@ -217,7 +223,7 @@ void rates_weigh(const struct rates *rates, const struct journey *journey,
 	for (size_t i = 0; i < n; i++) {
 		uint32_t threshold = rates_threshold(rates, &seen[i]);
 		double p = ((double)threshold + 1) / ((double)VNT_SAMPLE_ALL + 1);
-		double packet = packet_probability(p, journey->key, seen[i].data);
+		double packet = packet_probability(p, journey->key, tcp_data(journey, &seen[i]));
 
 		if (seen[i].segment && vnt_sample_level(journey->flow, journey->key, seen[i].data,
 							journey->flags) > threshold)
@@ -228,7 +234,7 @@ void rates_weigh(const struct rates *rates, const struct journey *journey,
 	*weight = (struct weight){0};
 	if (likeliest > 0)
 		*weight = (struct weight){1 / likeliest, 1 / unit,
-					  packet_unit(journey, seen[0].data)};
+					  packet_unit(journey, tcp_data(journey, &seen[0]))};
 }
 
 static uint32_t rates_set(const struct rates *rates, uint32_t level)
@@ -254,7 +260,7 @@ void rates_judge(struct rates *rates, const struct journey *journey, const struc
 		 size_t n, struct judged *judged)
 {
 	uint32_t level = vnt_sample_level(journey->flow & rates->flow_mask, journey->key, 1,
-					  seen[0].data ? VNT_PACKET_TCP_DATA : 0);
+					  journey->flags & VNT_PACKET_TCP_DATA);
 
 	*judged = (struct judged){seen, n, rates_set(rates, level), journey->length};
 	if (judged->blind == NOT_BLIND)

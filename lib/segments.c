@@ -6,7 +6,8 @@
 #define RING_MAX (1u << 28)
 
 /* A window is a row of 2^n positions: a segment or two, or a datagram. */
-static const unsigned int window_logs[] = {[PIECE_TCP] = 12, [PIECE_UDP] = 0};
+static const unsigned int window_logs[] = {
+	[PIECE_TCP] = 12, [PIECE_UDP] = 0, [PIECE_FRAGMENT] = 17};
 
 static uint32_t piece_window(const struct piece *piece, uint32_t position)
 {
@@ -23,7 +24,7 @@ static uint32_t piece_windows(const struct piece *piece)
 
 static uint32_t window_hash(const struct piece *piece, uint32_t window, bool guessed)
 {
-	return map_hash(map_hash(piece->journey.flow, piece->mark), window) + guessed;
+	return map_hash(map_hash(0, (uint64_t)piece->flow << 32 | piece->mark), window) + guessed;
 }
 
 static uint32_t *segments_head(const struct segments *segments, uint32_t hash)
@@ -149,7 +150,7 @@ static bool piece_fits(const struct piece *a, const struct piece *b, uint32_t po
 	return piece_id(a, position) == piece_id(b, position) || a->journey.id == b->journey.id;
 }
 
-static int segments_cover(struct segments *segments, const struct piece *piece, int32_t begin)
+int segments_cover(struct segments *segments, const struct piece *piece, int32_t begin)
 {
 	size_t at = segments->ncovers;
 	int err = array_reserve(&segments->covers, &segments->covers_room, at + 1,
@@ -192,7 +193,8 @@ static int segments_look(struct segments *segments, const struct piece *piece, u
 struct piece *segments_alike(const struct segments *segments, const struct piece *piece,
 			     bool guessed, const struct piece *last, int *looks)
 {
-	uint32_t hash = window_hash(piece, piece_window(piece, piece->start), guessed);
+	uint32_t window = piece_window(piece, piece->start);
+	uint32_t hash = window_hash(piece, window, guessed);
 	uint32_t number = last ? segments_entry(segments, last->entry)->next
 			       : *segments_head(segments, hash);
 
@@ -203,7 +205,7 @@ struct piece *segments_alike(const struct segments *segments, const struct piece
 		number = entry->next;
 		if (entry->hash == hash && other != piece && other->kind == piece->kind &&
 		    other->flow == piece->flow && other->mark == piece->mark &&
-		    other->start == piece->start && other->guessed == guessed &&
+		    piece_window(other, other->start) == window && other->guessed == guessed &&
 		    pieces_near(piece, other, segments->horizon_ns)) {
 			--*looks;
 			return other;
@@ -223,6 +225,8 @@ static int segments_hand_out(struct segments *segments)
 		return segments->done(segments->context, &piece->journey);
 	if (piece->kind == PIECE_UDP)
 		return datagram_hand_out(segments, piece);
+	if (piece->kind == PIECE_FRAGMENT)
+		return fragment_hand_out(segments, piece);
 	segments->ncovers = 0;
 	err = segments_cover(segments, piece, 0);
 	for (; windows && !err; windows--, window++) {
@@ -318,7 +322,9 @@ static int segments_add(struct segments *segments, const struct journey *journey
 	err = piece_copy(piece, journey);
 	if (err)
 		return err;
-	if (journey->flags & VNT_PACKET_TCP_DATA)
+	if (segments->flows[flow].fragments)
+		fragment_set(segments, piece);
+	else if (journey->flags & VNT_PACKET_TCP_DATA)
 		piece_set_bytes(piece, &segments->flows[flow]);
 	else if (journey->payload)
 		datagram_set(piece, &segments->flows[flow]);
@@ -343,6 +349,8 @@ int segments_put(void *context, const struct journey *journey)
 		err = segments_move(segments, time_ns);
 	if (err)
 		return err;
+	if (flow == MAP_NONE && segments->fragmented)
+		flow = fragments_flow(segments, journey->flow);
 	if (flow == MAP_NONE || (segments->flows[flow].first_ns > time_ns &&
 				 segments->flows[flow].first_ns - time_ns > segments->horizon_ns))
 		return segments->done(segments->context, journey);
@@ -378,6 +386,24 @@ int segments_expect(struct segments *segments, uint64_t flow, uint64_t time_ns)
 	if (!err)
 		segments->flows[segments->nflows++] = (struct cut_flow){.first_ns = time_ns};
 	return err;
+}
+
+int segments_expect_fragments(struct segments *segments, uint64_t flow, uint64_t time_ns)
+{
+	size_t before = segments->nflows;
+	int err = segments_expect(segments, flow, time_ns);
+
+	if (segments->nflows > before) {
+		segments->flows[before].fragments = true;
+		segments->flows[before].cut = true;
+		segments->fragmented = true;
+	}
+	return err;
+}
+
+void segments_name(struct segments *segments, const struct flows *flows)
+{
+	segments->names = flows;
 }
 
 bool segments_began(const struct segments *segments)
@@ -417,5 +443,6 @@ void segments_close(struct segments *segments)
 	free(segments->covers);
 	free(segments->active);
 	free(segments->seen);
+	free(segments->members);
 	free(segments);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* segments_private.h - what segments.c keeps, and segments_cut.c cuts. */
+/* segments_private.h - what segments.c keeps, segments_cut.c cuts, and the others put together. */
 #ifndef VNT_SEGMENTS_PRIVATE_H
 #define VNT_SEGMENTS_PRIVATE_H
 
-#include "map.h"
+#include "flows.h"
 #include "segments.h"
 
 #define SPAN_MAX  (1u << 20) /* positions: twice the largest super-packet */
@@ -11,9 +11,10 @@
 #define CHAIN_MAX 4096       /* entries that are looked at; no real flow has as many in a window */
 
 enum piece_kind {
-	PIECE_WHOLE, /* overlaps nothing */
-	PIECE_TCP,   /* positions are sequence numbers */
-	PIECE_UDP,   /* start and mark are the key without IP ID */
+	PIECE_WHOLE,    /* overlaps nothing */
+	PIECE_TCP,      /* positions are sequence numbers */
+	PIECE_UDP,      /* start and mark are the key without IP ID */
+	PIECE_FRAGMENT, /* positions are bytes of what IP carries, mark is the IP ID */
 };
 
 /* What join.h takes for one packet. */
@@ -30,7 +31,10 @@ struct piece {
 	uint32_t entries; /* in the index */
 	uint32_t entry;   /* the last of them */
 	bool guessed;     /* UDP: its IP ID is, everywhere */
-	bool settled;     /* UDP: handed out with another one */
+	bool settled;     /* UDP, fragments: handed out with another one */
+	bool later;       /* a fragment but the first, everywhere; the others are heads */
+	bool ends;        /* the datagram does where the piece does */
+	bool uneven;      /* a head: longer at one probe than at another */
 };
 
 /* A piece that overlaps the one at hand, from position `begin` of that one on. */
@@ -42,7 +46,8 @@ struct cover {
 #define GUESSERS_MAX 12
 
 struct cut_flow {
-	uint64_t first_ns;  /* of its super-packets */
+	uint64_t first_ns;  /* of its super-packets or later fragments */
+	bool fragments;     /* it is the flow of these */
 	bool cut;           /* segments of super-packets were seen */
 	bool guessed;       /* UDP: there was such a piece */
 	bool many_guessers; /* UDP: there are more than these */
@@ -63,7 +68,9 @@ struct segments {
 	journey_fn done;
 	void *context;
 	bool sampled;
-	bool began;         /* there was a piece */
+	bool began;      /* there was a piece */
+	bool fragmented; /* there is a flow of later fragments */
+	const struct flows *names;
 	struct map by_flow; /* -> flows */
 	struct cut_flow *flows;
 	size_t nflows;
@@ -90,6 +97,9 @@ struct segments {
 	size_t active_room;
 	struct sighting *seen;
 	size_t seen_room;
+	struct piece **members; /* what may be of one datagram, by where it begins */
+	size_t nmembers;
+	size_t members_room;
 };
 
 static inline struct piece *segments_piece(const struct segments *segments, uint32_t number)
@@ -97,13 +107,21 @@ static inline struct piece *segments_piece(const struct segments *segments, uint
 	return &segments->pieces[number & (segments->pieces_size - 1)];
 }
 
-/* Other pieces of that kind, flow, mark and start, guessed or not, at most a horizon older or younger: the first,
- * or the one after `last`. NULL: no more, or nothing is left of *looks, which counts entries down. */
+/* Other pieces of that kind, flow, mark and first window, guessed or not, at most a horizon older or younger:
+ * the first, or the one after `last`. NULL: no more, or nothing is left of *looks, which counts entries down. */
 struct piece *segments_alike(const struct segments *segments, const struct piece *piece,
 			     bool guessed, const struct piece *last, int *looks);
 
+/* Adds a cover of the piece at hand. 0 or -ENOMEM. */
+int segments_cover(struct segments *segments, const struct piece *piece, int32_t begin);
+
 void datagram_set(struct piece *piece, struct cut_flow *flow);
 int datagram_hand_out(struct segments *segments, struct piece *piece);
+
+/* Index of the flow that later fragments of the flow's datagrams are of, if there were any; or MAP_NONE. */
+uint32_t fragments_flow(const struct segments *segments, uint64_t flow);
+void fragment_set(const struct segments *segments, struct piece *piece);
+int fragment_hand_out(struct segments *segments, struct piece *piece);
 
 /* Hands out what was seen of the piece before any other that it overlaps; segments->covers are these and
  * itself. */

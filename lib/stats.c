@@ -93,17 +93,29 @@ static const struct vnt_event *stats_translate(const struct stats *stats,
 	return mapped;
 }
 
-/* Super-packets: by their payload, that is by flow, they are joined with what they are cut into. */
-static int stats_expect(struct stats *stats, const struct vnt_event *events, size_t count)
+/*
+ * Super-packets, and datagrams in fragments: by their payload, that is by flow, they are joined with what they
+ * are cut into. Where probes keep some IDs only, later fragments are kept or not whatever became of the others;
+ * and behind a translation they are of a flow that nobody knows.
+ */
+static int stats_expect(struct stats *stats, const struct vnt_event *events,
+			const struct vnt_event *mapped, size_t count)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < count && trace_flow_mask(stats->info) && !err; i++) {
-		if (!events[i].segment || segments_expected(stats->segments, events[i].flow))
+		uint64_t flow = mapped[i].flow, time_ns = events[i].time_ns;
+		bool later = events[i].flags & VNT_PACKET_LATER && !stats->samples;
+		bool apart = events[i].flags & VNT_PACKET_FRAGMENT && flow != events[i].flow;
+
+		if (!(later || apart || events[i].segment) ||
+		    segments_expected(stats->segments, flow))
 			continue;
 		err = stats_settle(stats);
-		if (!err)
-			err = segments_expect(stats->segments, events[i].flow, events[i].time_ns);
+		if (!err && later)
+			err = segments_expect_fragments(stats->segments, flow, time_ns);
+		else if (!err)
+			err = segments_expect(stats->segments, flow, time_ns);
 	}
 	return err;
 }
@@ -111,17 +123,19 @@ static int stats_expect(struct stats *stats, const struct vnt_event *events, siz
 static int stats_part(struct stats *stats, const struct vnt_event *events, size_t count)
 {
 	struct vnt_event mapped[EVENTS_PART];
-	uint16_t segments = 0;
+	const struct vnt_event *translated;
+	uint16_t segments = 0, flags = 0;
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++) {
 		err = stats_event(stats, &events[i]);
 		segments |= events[i].segment;
+		flags |= events[i].flags;
 	}
-	events = stats_translate(stats, events, count, mapped);
-	if (!err && segments)
-		err = stats_expect(stats, events, count);
-	return err ? err : spill_push(stats->join, events, count);
+	translated = stats_translate(stats, events, count, mapped);
+	if (!err && (segments || flags & VNT_PACKET_FRAGMENT))
+		err = stats_expect(stats, events, translated, count);
+	return err ? err : spill_push(stats->join, translated, count);
 }
 
 /* In parts that stay in the cache from counting to joining. */
@@ -340,6 +354,8 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 		err = forks_open(&s->flows.forks, info);
 	if (!err)
 		err = segments_open(&s->segments, horizon_ns, stats_journey, s);
+	if (!err)
+		segments_name(s->segments, &s->flows);
 	if (!err)
 		err = spill_open(&s->join, horizon_ns, stats_joined, s);
 	if (!err)

@@ -23,8 +23,8 @@ struct probe_count {
 	uint64_t first_ns;
 	uint64_t last_ns;
 	uint64_t missed; /* by the tracer itself, as the ledger says of this probe */
-	uint32_t
-		cpu_rows[CPU_ROWS]; /* where the last events were counted, by the CPU's last bits */
+	/* Where the last events were counted, by the last bits of their CPU. */
+	uint32_t cpu_rows[CPU_ROWS];
 	/* Of the ledger too: events left out on purpose, and when. */
 	uint64_t sampled_out;
 	uint64_t sampled_out_bytes;

@@ -311,22 +311,6 @@ one_path() {
 	json ".packets | .observed == $COUNT and .partial == $dropped and .ambiguous == 0"
 }
 
-@test "a datagram is its first fragment" {
-	offloads off off off off
-	ip -n "$NET_H1" link set eth0 mtu 9000
-	ip -n "$NET_MID" link set p1 mtu 9000
-	in_ns "$NET_H1" sysctl -qw net.ipv4.ip_no_pmtu_disc=1
-	record_route 'udp'
-	send_numbers $COUNT 4000 10.0.2.1
-	report_path
-	ip -n "$NET_H1" link set eth0 mtu 1500
-	ip -n "$NET_MID" link set p1 mtu 1500
-	in_ns "$NET_H1" sysctl -qw net.ipv4.ip_no_pmtu_disc=0
-	nothing_lost
-	json '[.paths[] | .probes | length] | sort == [2, 4]'
-	json ".paths | all(.packets == $COUNT * (if (.probes | length) == 4 then 1 else 2 end))"
-}
-
 @test "fragments join as themselves, IPv4 and IPv6" {
 	offloads off off off off
 	for address in 10.0.2.1 fd02::1; do

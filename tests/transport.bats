@@ -336,23 +336,6 @@ fragments_lost() {
 	fragments_lost "IPv6 fragments, lost in the middle" "$FORTH"
 }
 
-# A datagram whose first fragment is lost is lost; the others are on their way. A router that is told of the loss
-# does not send them.
-@test "a datagram that is cut on the way, and its first fragment lost" {
-	network_router
-	ip -n "$NET_H1" link set eth0 mtu 9000
-	ip -n "$NET_MID" link set p1 mtu 9000
-	in_ns "$NET_H1" sysctl -qw net.ipv4.ip_no_pmtu_disc=1
-	in_ns "$NET_MID" nft 'add table netdev t
-		add chain netdev t f { type filter hook egress device p2 priority 0; }
-		add rule netdev t f ip frag-off & 0x3fff == 0x2000 numgen inc mod 10 == 9 counter fwd to lo'
-	record_route udp
-	send_numbers $COUNT 4000 10.0.2.1 || true
-	report_path
-	fragments_lost "IPv4, cut on the way, first fragment lost" "$FORTH" '["r/dev:p2:tx","h2/dev:eth0:rx"]'
-	json ".flows[] | select(.dport == 5001) | .packets == $COUNT and .bytes == 4028 * $COUNT"
-}
-
 @test "ping with 4000 bytes, IPv4 and IPv6" {
 	network_router
 	for address in 10.0.2.1 fd02::1; do

@@ -272,6 +272,7 @@ static void say_transport(struct reference *r, unsigned int proto, uint64_t id, 
 	say(r, ports ? header : none, asked ? 2 : 4);
 	if (ports && proto == 17 && !r->fragment)
 		rest = say_stamp(r, at, rest);
+	say_number(r, 2 * later + bare);
 	say_number(r, id);
 	say_number(r, bare ? rest : udp ? get16(header + 4) : 0);
 	if (bare) {

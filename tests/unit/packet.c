@@ -306,6 +306,22 @@ static bool is_later_fragment(const struct vnt_view *view)
 	       (view->header[42] || view->header[43] & 0xf8);
 }
 
+/* Of IPv4 the key says which one it is, unless it has to name it on its own. */
+static void check_later(const struct vnt_view *view, const struct vnt_packet *packet)
+{
+	static const __u32 named = VNT_ID_PAYLOAD;
+	struct vnt_packet alone;
+
+	vnt_packet_parse_as(view, 0, &alone, &named);
+	cr_assert(!(alone.flags & VNT_PACKET_LATER));
+	cr_assert_eq(!(packet->flags & VNT_PACKET_LATER), view->ethertype != VNT_ETHERTYPE_IPV4);
+	if (!(packet->flags & VNT_PACKET_LATER))
+		return;
+	cr_assert_neq(packet->key, alone.key);
+	cr_assert_eq((__u32)packet->key, vnt_word(view, 1) & 0xffff3fff);
+	cr_assert_eq(packet->payload, packet->length - 20);
+}
+
 Test(packet, fragments_have_a_flow_without_ports_but_for_the_first)
 {
 	size_t first = 0, later = 0;
@@ -317,6 +333,7 @@ Test(packet, fragments_have_a_flow_without_ports_but_for_the_first)
 			continue;
 		if (is_later_fragment(&before.samples[i].view)) {
 			cr_assert_eq(packet->ports, 0);
+			check_later(&before.samples[i].view, packet);
 			later++;
 		} else {
 			cr_assert_neq(packet->ports, 0); /* of ICMP echo, its identifier */

@@ -144,6 +144,7 @@ Test(rates, weights)
 	cr_assert(weight.packets == 4 && weight.units == 4 && weight.unit == half);
 	rates_weigh(rates, &journey, seen, 1, &weight);
 	cr_assert(weight.packets == 8 && weight.units == 8);
+	journey.flags = VNT_PACKET_TCP_DATA;
 	seen[0].data = half;
 	rates_weigh(rates, &journey, seen, 1, &weight);
 	cr_assert(weight.packets == 8 && weight.units == 8 && weight.unit == 0);
