@@ -86,6 +86,14 @@ uint32_t epochs_until(const struct epochs *epochs, uint64_t time_ns)
 	return end;
 }
 
+bool epochs_same(const struct epochs *epochs, uint32_t until, uint64_t time_ns)
+{
+	const struct change *next = epochs->changes + until;
+
+	return (!until || next[-1].time_ns <= time_ns) &&
+	       (until == epochs->count || time_ns < next->time_ns);
+}
+
 bool epochs_observed(const struct epochs *epochs, uint16_t probe, uint32_t from, uint32_t until)
 {
 	uint32_t at = epochs->latest[probe];

@@ -19,6 +19,8 @@ int epochs_domain(struct epochs *epochs, uint16_t domain, uint64_t time_ns); /* 
 
 /* How many of the starts and ends known by now are before `time_ns`, or at it. */
 uint32_t epochs_until(const struct epochs *epochs, uint64_t time_ns);
+bool epochs_same(const struct epochs *epochs, uint32_t until,
+		 uint64_t time_ns); /* are they so many? */
 
 /*
  * Was the probe observing at a time before which `from` starts and ends lie, and did it not end

@@ -241,16 +241,16 @@ static int variant_watch_all(struct variant *variant, const struct judged *judge
 			      .count = 1,
 			      .bytes = judged->length};
 	const struct sighting *seen = judged->seen;
-	uint32_t last = epochs_until(epochs, seen[judged->n - 1].time_ns);
+	uint64_t last_ns = seen[judged->n - 1].time_ns;
 	int err = 0;
 
 	for (size_t begin = 0; begin < judged->n && !err; begin = watch.end) {
 		watch.begin = begin;
 		watch.from = epochs_until(epochs, seen[begin].time_ns);
 		watch.end = judged->n;
-		if (watch.from != last) {
+		if (!epochs_same(epochs, watch.from, last_ns)) {
 			watch.end = begin + 1;
-			while (epochs_until(epochs, seen[watch.end].time_ns) == watch.from)
+			while (epochs_same(epochs, watch.from, seen[watch.end].time_ns))
 				watch.end++;
 		}
 		err = variant_watch(variant, &watch);

@@ -87,22 +87,17 @@ static int hist_keep(struct hist *hist, int64_t value)
 	return 0;
 }
 
-/* Counts it only if it is kept itself. From values to buckets the window must hold all, min to max. */
-static int hist_put(struct hist *hist, int64_t value, int64_t min, int64_t max)
+/* The window becomes one that holds all, from min to max. */
+static int hist_count(struct hist *hist, const int64_t *values, size_t count, int64_t min,
+		      int64_t max)
 {
-	int32_t bucket;
-	int err = 0;
+	int err = hist_widen(hist, bucket_of(min), bucket_of(max));
 
-	if (!hist->size && hist->count < HIST_EXACT)
-		return hist_keep(hist, value);
-	bucket = bucket_of(value);
-	if (!hist->size)
-		err = hist_widen(hist, bucket_of(min), bucket_of(max));
-	else if (bucket < hist->base || bucket >= hist->base + hist->size)
-		err = hist_widen(hist, bucket, bucket);
-	if (!err)
-		hist->buckets[bucket - hist->base]++;
-	return err;
+	if (err)
+		return err;
+	for (size_t i = 0; i < count; i++)
+		hist->buckets[bucket_of(values[i]) - hist->base]++;
+	return 0;
 }
 
 int hist_add(struct hist *hist, const int64_t *values, size_t count)
@@ -111,14 +106,18 @@ int hist_add(struct hist *hist, const int64_t *values, size_t count)
 	int64_t max = hist->count ? hist->max : INT64_MIN;
 	uint64_t before = hist->count;
 	__int128 sum = hist->sum;
+	size_t kept = 0;
 	int err = 0;
 
-	for (size_t i = 0; i < count && !err; i++) {
+	for (size_t i = 0; i < count; i++) {
 		min = values[i] < min ? values[i] : min;
 		max = values[i] > max ? values[i] : max;
 		sum += values[i];
-		err = hist_put(hist, values[i], min, max);
 	}
+	while (!hist->size && hist->count < HIST_EXACT && kept < count && !err)
+		err = hist_keep(hist, values[kept++]);
+	if (!err && kept < count)
+		err = hist_count(hist, values + kept, count - kept, min, max);
 	hist->count = before + count;
 	hist->min = min;
 	hist->max = max;

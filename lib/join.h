@@ -3,7 +3,7 @@
  * join.h - from a stream of events in time order to journeys.
  *
  * A journey is all events of one (flow, key). It ends when the stream's time has passed its first
- * event by more than the horizon. Journeys wait in a ring, in order of their first event, 96 bytes each
+ * event by more than the horizon. Journeys wait in a ring, in order of their first event, 88 bytes each
  * unless they are unusual, and are found by hash chains.
  */
 #ifndef VNT_JOIN_H
@@ -29,9 +29,9 @@ struct sighting {
 };
 
 struct journey {
-	uint64_t number; /* of its first event */
 	uint64_t flow;
 	uint64_t key;
+	uint32_t number; /* of its first event; numbers wrap around */
 	uint32_t length; /* this and the next three: as its first event has it */
 	uint32_t payload;
 	uint16_t flags;
@@ -69,7 +69,7 @@ int join_push(struct join *join, const struct vnt_event *events, size_t count);
 
 /* The same, but *taken says how many events were joined up to an error, and `numbers` are those of the
  * events; NULL: they are counted. */
-int join_push_some(struct join *join, const struct vnt_event *events, const uint64_t *numbers,
+int join_push_some(struct join *join, const struct vnt_event *events, const uint32_t *numbers,
 		   size_t count, size_t *taken);
 
 /* Begins with a journey that another join had in flight: before any event, in order of their

@@ -19,7 +19,7 @@ _Static_assert(BUFFERED + JOIN_MEMORY_MIN <= SPILL_MEMORY_MIN, "what a spill nee
 /* An event as it goes to a file. */
 struct spilled {
 	struct vnt_event event;
-	uint64_t number;
+	uint32_t number;
 };
 
 /* Journeys that were in flight when the spilling began, and behind them the events. */
@@ -51,7 +51,7 @@ struct spill {
 	struct part parts[PARTS];
 	struct run *runs; /* PARTS of them, while these are made and merged */
 	uint64_t now_ns;
-	uint64_t number; /* of the next event */
+	uint32_t number; /* of the next event */
 	size_t needed;
 };
 
@@ -153,7 +153,7 @@ static int spill_journey(void *context, const struct journey *journey)
 	return write_journey(&part->tape, journey);
 }
 
-static int spill_event(struct spill *spill, const struct vnt_event *event, uint64_t number)
+static int spill_event(struct spill *spill, const struct vnt_event *event, uint32_t number)
 {
 	struct part *part = spill_part(spill, event->flow, event->key);
 	struct spilled spilled = {*event, number};
@@ -187,7 +187,7 @@ static int spill_begin(struct spill *spill, int err)
 
 /* `numbers` as of join_push_some(). */
 static int spill_push_some(struct spill *spill, const struct vnt_event *events,
-			   const uint64_t *numbers, size_t count)
+			   const uint32_t *numbers, size_t count)
 {
 	size_t done = 0;
 	int err = 0;
@@ -301,7 +301,7 @@ static bool run_before(const struct run *a, const struct run *b)
 	uint64_t a_ns = journey_sightings(&a->journey)->time_ns;
 	uint64_t b_ns = journey_sightings(&b->journey)->time_ns;
 
-	return a_ns != b_ns ? a_ns < b_ns : a->journey.number < b->journey.number;
+	return a_ns != b_ns ? a_ns < b_ns : (int32_t)(a->journey.number - b->journey.number) < 0;
 }
 
 /* The run that the next journey is in, or NULL. */

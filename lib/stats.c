@@ -10,7 +10,7 @@
 _Static_assert(STATS_MEMORY_MIN >= SPILL_MEMORY_MIN, "the limit is the join's");
 
 /* Finds or adds the row of the probe and CPU. */
-static int stats_cpu(struct stats *stats, uint16_t probe, uint16_t cpu, uint32_t *row)
+static int stats_cpu_row(struct stats *stats, uint16_t probe, uint16_t cpu, uint32_t *row)
 {
 	uint64_t key = (uint64_t)probe << 16 | cpu;
 	int err;
@@ -37,6 +37,12 @@ static int stats_first_event(struct stats *stats, const struct vnt_event *event)
 
 	probe->first_ns = event->time_ns;
 	probe->last_ns = event->time_ns;
+	for (size_t i = 0; i < CPU_ROWS; i++) {
+		int err = stats_cpu_row(stats, event->probe, event->cpu, &probe->cpu_rows[i]);
+
+		if (err)
+			return err;
+	}
 	if (!stats->domains[domain].seen) {
 		stats->domains[domain].seen = true;
 		return changes_domain(&stats->changes, spill_now(stats->join), domain,
@@ -48,19 +54,18 @@ static int stats_first_event(struct stats *stats, const struct vnt_event *event)
 static int stats_event(struct stats *stats, const struct vnt_event *event)
 {
 	struct probe_count *probe = &stats->probes[event->probe];
+	uint32_t *row = &probe->cpu_rows[event->cpu % CPU_ROWS];
 	int err = 0;
 
 	if (!probe->events)
 		err = stats_first_event(stats, event);
-	if (!err && (!probe->events || stats->cpus[probe->cpu_row].cpu != event->cpu))
-		err = stats_cpu(stats, event->probe, event->cpu, &probe->cpu_row);
-	if (err)
-		return err;
-	if (event->outer)
+	if (!err && stats->cpus[*row].cpu != event->cpu)
+		err = stats_cpu_row(stats, event->probe, event->cpu, row);
+	if (!err && event->outer)
 		err = tunnels_count(&stats->tunnels, event->probe, event->outer);
 	if (err)
 		return err;
-	stats->cpus[probe->cpu_row].events++;
+	stats->cpus[*row].events++;
 	probe->events++;
 	probe->bytes += event->length;
 	if (event->time_ns > probe->last_ns)

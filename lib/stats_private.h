@@ -15,13 +15,16 @@
 
 #define FULL_NAME_MAX (sizeof(((struct domain *)0)->name) + sizeof(((struct probe *)0)->name))
 
+#define CPU_ROWS 8
+
 struct probe_count {
 	uint64_t events;
 	uint64_t bytes;
 	uint64_t first_ns;
 	uint64_t last_ns;
-	uint64_t missed;  /* by the tracer itself, as the ledger says of this probe */
-	uint32_t cpu_row; /* where its last event was counted */
+	uint64_t missed; /* by the tracer itself, as the ledger says of this probe */
+	/* Where the last events were counted, by the last bits of their CPU. */
+	uint32_t cpu_rows[CPU_ROWS];
 	/* Of the ledger too: events left out on purpose, and when. */
 	uint64_t sampled_out;
 	uint64_t sampled_out_bytes;
@@ -35,7 +38,7 @@ struct passed_count {
 	uint64_t last_packet; /* number of the packet seen last; they count from 1 */
 };
 
-#define GATHERED_MAX  1024 /* journeys: so many that it pays to wake a thread */
+#define GATHERED_MAX  4096 /* journeys: so many that it pays to wake a thread */
 #define GATHERED_MANY 4096 /* sightings that are not in these */
 
 /* Journeys that have ended. */

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <stdbool.h>
-
 #include "array.h"
 #include "timeline.h"
 
@@ -78,18 +76,12 @@ int timeline_copy(struct timeline *to, const struct timeline *from)
 	return 0;
 }
 
-static bool holds(const struct timeline *timeline, size_t piece, uint64_t time_ns)
-{
-	return (!piece || timeline->pieces[piece].from_ns <= time_ns) &&
-	       (piece + 1 == timeline->count || time_ns < timeline->pieces[piece + 1].from_ns);
-}
-
 size_t timeline_find(const struct timeline *timeline, size_t near, uint64_t time_ns)
 {
 	size_t first = 0, end = timeline->count;
 
 	for (size_t i = near; i < timeline->count && i < near + 2; i++)
-		if (holds(timeline, i, time_ns))
+		if (timeline_holds(timeline, i, time_ns))
 			return i;
 	while (end - first > 1) {
 		size_t middle = first + (end - first) / 2;

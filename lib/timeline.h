@@ -8,6 +8,7 @@
 #ifndef VNT_TIMELINE_H
 #define VNT_TIMELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,13 +47,23 @@ int timeline_copy(struct timeline *to, const struct timeline *from); /* to all z
 /* The index of the piece that a time is in, looked for from `near` on. */
 size_t timeline_find(const struct timeline *timeline, size_t near, uint64_t time_ns);
 
+static inline bool timeline_holds(const struct timeline *timeline, size_t piece, uint64_t time_ns)
+{
+	return (!piece || timeline->pieces[piece].from_ns <= time_ns) &&
+	       (piece + 1 == timeline->count || time_ns < timeline->pieces[piece + 1].from_ns);
+}
+
 /* What time_ns becomes, at the ends of the range of numbers the nearest one; `piece` is the one that
  * it is in. */
 static inline uint64_t timeline_apply(const struct timeline_piece *piece, uint64_t time_ns)
 {
-	__int128 passed = (__int128)time_ns - piece->from_ns;
-	__int128 sum = (__int128)time_ns + piece->shift_ns + (passed * piece->slope >> 60);
+	__int128 passed, sum;
+	uint64_t shifted;
 
+	if (!piece->slope && !__builtin_add_overflow(time_ns, piece->shift_ns, &shifted))
+		return shifted;
+	passed = (__int128)time_ns - piece->from_ns;
+	sum = (__int128)time_ns + piece->shift_ns + (passed * piece->slope >> 60);
 	return sum < 0 ? 0 : sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
 }
 
@@ -61,7 +72,8 @@ static inline uint64_t timeline_map(const struct timeline *timeline, size_t *nea
 {
 	if (!timeline->count)
 		return time_ns;
-	*near = timeline_find(timeline, *near, time_ns);
+	if (*near >= timeline->count || !timeline_holds(timeline, *near, time_ns))
+		*near = timeline_find(timeline, *near, time_ns);
 	return timeline_apply(&timeline->pieces[*near], time_ns);
 }
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* join_private.h - the journeys in flight that join.c joins, and join_index.c finds. */
+#ifndef VNT_JOIN_PRIVATE_H
+#define VNT_JOIN_PRIVATE_H
+
+#include "join.h"
+
+#define JOIN_AHEAD 64 /* events that are fetched for at once, before the ones before are joined */
+#define BUCKET     7
+
+/* A journey in flight. What its sightings nearly always are is kept in few bytes, as there are many. */
+struct seat {
+	uint64_t flow;
+	uint64_t key;
+	uint64_t first_ns;
+	union {
+		struct {
+			uint32_t after_ns[JOURNEY_INLINE - 1]; /* of all but the first sighting */
+			uint32_t few;                          /* sightings; or MANY */
+		};
+		struct {
+			struct sighting *many;
+			uint32_t nmany;
+			uint32_t room;
+		};
+	};
+	uint32_t number;
+	uint32_t length;
+	uint32_t payload;
+	uint16_t flags;
+	uint16_t id;
+	uint16_t probes[JOURNEY_INLINE];
+};
+_Static_assert(sizeof(struct seat) == 88, "there is one for each packet in flight");
+
+/*
+ * Where some journeys are found: those whose hash chooses it, and those that the bucket before had no
+ * room for. They come and go in the same order, so what is older than the ring is no more there.
+ */
+struct bucket {
+	uint32_t hashes[BUCKET];
+	uint32_t numbers[BUCKET];
+	uint32_t newest; /* the one behind it is the oldest */
+	uint32_t full;   /* number of the newest that had to go to the next bucket */
+};
+_Static_assert(sizeof(struct bucket) == 64, "one line of the cache");
+
+struct join {
+	struct seat *ring;
+	uint32_t ring_size; /* power of two; journey n is at n & (ring_size - 1) */
+	uint32_t front;     /* number of the oldest journey; numbers wrap around */
+	uint32_t count;
+	struct bucket *buckets;
+	size_t nbuckets;
+	size_t many;     /* bytes of the sightings that are not in the ring */
+	size_t memory;   /* bytes that all of it may take */
+	size_t needed;   /* when it was too little */
+	uint32_t number; /* of the next event */
+	uint64_t horizon_ns;
+	uint64_t now_ns;
+	uint64_t flow_mask;
+	journey_fn done;
+	void *context;
+	struct journey journey; /* the one that is handed out */
+};
+
+static inline struct seat *join_seat(const struct join *join, uint32_t number)
+{
+	return &join->ring[number & (join->ring_size - 1)];
+}
+
+static inline bool in_flight(const struct join *join, uint32_t number)
+{
+	return number - join->front < join->count;
+}
+
+/* It has ended, if it was handed out or not. */
+static inline bool join_is_over(const struct join *join, const struct seat *seat)
+{
+	return join->now_ns - seat->first_ns > join->horizon_ns;
+}
+
+uint32_t join_hash_packet(const struct join *join, uint64_t flow, uint64_t key);
+
+/* For the size of the ring, with all journeys that are in it. 0 or -ENOMEM. */
+int join_index_make(struct join *join);
+size_t join_index_size(size_t seats); /* bytes, for a ring of that size */
+
+/* The journey comes next: its number is that behind the last one in flight. */
+void join_index_add(struct join *join, uint32_t number, uint32_t hash);
+
+/* The journey that a packet's events are part of now, or NULL. */
+struct seat *join_index_find(const struct join *join, uint64_t flow, uint64_t key, uint32_t hash);
+
+/* Fetches into the cache where the journeys of the events are found, JOIN_AHEAD at most; and a while later
+ * these. */
+void join_index_fetch(const struct join *join, const struct vnt_event *events, size_t count,
+		      uint32_t *hashes);
+void join_index_fetch_seats(const struct join *join, const uint32_t *hashes, size_t count);
+
+static inline size_t join_ahead(size_t left)
+{
+	return left < JOIN_AHEAD ? left : JOIN_AHEAD;
+}
+
+#endif
