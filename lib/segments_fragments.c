@@ -14,7 +14,8 @@
 #include "tuple.h"
 
 #define HEADS_MAX   16
-#define LOOKS_MAX   512    /* two for each piece: 64 KiB are 120 fragments of 576 bytes */
+#define LOOKS_MAX   512 /* two for each piece: 64 KiB are 120 fragments of 576 bytes */
+#define LAYERS_MAX  16  /* packets that overlap at a byte: one for each way to cut the datagram */
 #define OFFSET_MASK 0x1fff /* of the key: in units of eight bytes */
 #define MORE        0x2000
 
@@ -201,6 +202,20 @@ static bool is_cut(const struct segments *segments)
 	return false;
 }
 
+/* Is a byte in more packets than a datagram is cut in ways? */
+static bool is_crowded(const struct segments *segments)
+{
+	for (size_t i = LAYERS_MAX; i < segments->nmembers; i++) {
+		size_t layers = 1;
+
+		for (size_t k = 0; k < i; k++)
+			layers += piece_end(segments->members[k]) > segments->members[i]->start;
+		if (layers > LAYERS_MAX)
+			return true;
+	}
+	return false;
+}
+
 /* Can they be parts of one datagram? */
 static bool are_one(const struct segments *segments)
 {
@@ -311,7 +326,7 @@ int fragment_hand_out(struct segments *segments, struct piece *piece)
 	known = choose(segments, piece) && all;
 	if (!is_cut(segments))
 		return segments->done(segments->context, &piece->journey);
-	if (known && are_one(segments))
+	if (known && are_one(segments) && !is_crowded(segments))
 		return hand_out_all(segments);
 	for (size_t i = 0; i < segments->nmembers; i++)
 		segments->members[i]->journey.undecided = true;

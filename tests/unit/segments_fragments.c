@@ -378,6 +378,19 @@ Test(segments_fragments, with_other_bytes_at_the_same_place_are_not_of_one_datag
 	}
 }
 
+Test(segments_fragments, that_overlap_more_often_than_anybody_cuts_are_not_of_one_datagram)
+{
+	for (uint32_t layers = 16; layers <= 17; layers++) {
+		struct world world = make_world((struct config){.seed = 1});
+
+		see_part(&world, 0, 0, 4000, 0);
+		for (uint32_t i = 1; i < layers; i++)
+			see_part(&world, 0, 8 * i, 2000 + 8 * i, i % PROBES);
+		finish(&world);
+		cr_assert_eq(world.undecided, layers == 17 ? layers : 0);
+	}
+}
+
 static int ignore(void *context, const struct journey *journey)
 {
 	(void)context;
