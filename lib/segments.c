@@ -338,21 +338,38 @@ static int segments_add(struct segments *segments, const struct journey *journey
 	return err;
 }
 
+/* Is that before anything that the flow was expected for? */
+static bool is_early(const struct segments *segments, uint32_t flow, uint64_t time_ns)
+{
+	uint64_t first_ns = segments->flows[flow].first_ns;
+
+	return first_ns > time_ns && first_ns - time_ns > segments->horizon_ns;
+}
+
+/* Index of the flow that holds what is first seen then, or MAP_NONE. */
+static uint32_t find_flow(const struct segments *segments, uint64_t hash, uint64_t time_ns)
+{
+	uint32_t flow = segments->nflows ? map_find(&segments->by_flow, hash) : MAP_NONE;
+
+	if (flow != MAP_NONE && is_early(segments, flow, time_ns))
+		flow = MAP_NONE;
+	if (flow == MAP_NONE && segments->fragmented)
+		flow = fragments_flow(segments, hash);
+	return flow != MAP_NONE && is_early(segments, flow, time_ns) ? MAP_NONE : flow;
+}
+
 int segments_put(void *context, const struct journey *journey)
 {
 	struct segments *segments = context;
 	uint64_t time_ns = journey_sightings(journey)->time_ns;
-	uint32_t flow = segments->nflows ? map_find(&segments->by_flow, journey->flow) : MAP_NONE;
+	uint32_t flow = find_flow(segments, journey->flow, time_ns);
 	int err = 0;
 
 	if (segments->front != segments->end)
 		err = segments_move(segments, time_ns);
 	if (err)
 		return err;
-	if (flow == MAP_NONE && segments->fragmented)
-		flow = fragments_flow(segments, journey->flow);
-	if (flow == MAP_NONE || (segments->flows[flow].first_ns > time_ns &&
-				 segments->flows[flow].first_ns - time_ns > segments->horizon_ns))
+	if (flow == MAP_NONE)
 		return segments->done(segments->context, journey);
 	return segments_add(segments, journey, flow);
 }

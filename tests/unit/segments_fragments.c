@@ -391,6 +391,33 @@ Test(segments_fragments, that_overlap_more_often_than_anybody_cuts_are_not_of_on
 	}
 }
 
+/* The flow is held for these from then on. */
+Test(segments_fragments, join_whatever_comes_much_later)
+{
+	struct world world = make_world((struct config){.seed = 1});
+	struct segments *segments;
+	struct join *join;
+
+	see_part(&world, 0, 0, 4000, 0);
+	see_part(&world, 0, 0, 1480, 1);
+	see_part(&world, 0, 1480, 2960, 1);
+	see_part(&world, 0, 2960, 4000, 1);
+	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, &world), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, segments_put, segments), 0);
+	segments_name(segments, &world.flows);
+	cr_assert_eq(segments_expect_fragments(segments, world.bare, world.time_ns), 0);
+	cr_assert_eq(join_push(join, world.events, world.nevents), 0);
+	cr_assert_eq(segments_expect(segments, world.flow[0], world.time_ns + 9 * HORIZON_NS), 0);
+	cr_assert_eq(join_flush(join), 0);
+	cr_assert_eq(segments_flush(segments), 0);
+	cr_assert_eq(world.joined, 3);
+	join_close(join);
+	segments_close(segments);
+	flows_release(&world.flows);
+	free(world.datagrams);
+	free(world.events);
+}
+
 static int ignore(void *context, const struct journey *journey)
 {
 	(void)context;
