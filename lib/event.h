@@ -22,8 +22,8 @@ struct vnt_event {
 	__u64 flow;    /* hash of the 5-tuple */
 	__u64 key;     /* names the packet within its flow */
 	__u32 length;  /* bytes of the packet from its network header on */
-	__u32 payload; /* bytes above the TCP or UDP header, else above those of IP; 0 where there is none */
-	__u64 outer; /* hash of the tunnel that the packet was in; 0 if in none */
+	__u32 payload; /* bytes behind the TCP or UDP header, else behind those of IP */
+	__u64 outer;   /* hash of the tunnel that the packet was in; 0 if in none */
 	__u16 probe;
 	__u16 cpu;
 	__u16 flags; /* VNT_PACKET_* */
@@ -41,8 +41,7 @@ enum vnt_packet_flags {
 	VNT_PACKET_FRAGMENT = 1 << 1, /* IP fragment; its flow has no ports, but for the first */
 	VNT_PACKET_SHORT = 1 << 2,    /* not all bytes the key is made of were in reach */
 	VNT_PACKET_STAMPED = 1 << 3,  /* key is made of a stamp (stamp.h) */
-	VNT_PACKET_LATER =
-		1 << 4, /* fragment of IPv4 but the first; the key says which (packet.h) */
+	VNT_PACKET_LATER = 1 << 4,    /* later fragment of IPv4: the key says which (packet.h) */
 };
 
 /* What names a packet. Numbers are on disk and never change. */
