@@ -100,13 +100,7 @@ lost_at() {
 
 @test "a datagram that is cut on the way, and one of its fragments lost behind" {
 	cut_at_p2
-	ip -n "$NET_H2" link add behind type veth peer name beyond
-	ip -n "$NET_H2" address add 10.0.3.254/24 dev behind
-	ip -n "$NET_H2" link set beyond up
-	ip -n "$NET_H2" link set behind up
-	ip -n "$NET_H2" neighbour add 10.0.3.1 lladdr 02:00:00:00:00:01 dev behind
-	ip -n "$NET_MID" route add 10.0.3.0/24 via 10.0.2.1
-	in_ns "$NET_H2" sysctl -qw net.ipv4.ip_forward=1
+	network_behind
 	for which in first second last; do
 		in_ns "$NET_H2" nft "table inet t {
 			chain f {

@@ -162,10 +162,12 @@ show_failures() {
 
 # What became of the packets of each scenario that the tests sent: tests/lib/record.bash.
 print_scenarios() {
-	grep -q '^# scenario' "$logs"/* || return
+	local rows
+
+	rows=$(grep -hs -d skip '^# scenario: ' "$logs"/*) || return
 	{
 		echo "scenario|packets sent|joined|ambiguous|wrong"
-		sed -n 's/^# scenario: //p' "$logs"/*
+		sed 's/^# scenario: //' <<<"$rows"
 	} | column -t -s '|'
 }
 

@@ -286,13 +286,7 @@ one_path() {
 # Behind eth0 of h2, where all are cut already.
 @test "UDP_SEGMENT: datagrams that are dropped behind the cut are lost" {
 	offloads on on off off
-	ip -n "$NET_H2" link add behind type veth peer name beyond
-	ip -n "$NET_H2" address add 10.0.3.254/24 dev behind
-	ip -n "$NET_H2" link set beyond up
-	ip -n "$NET_H2" link set behind up
-	ip -n "$NET_H2" neighbour add 10.0.3.1 lladdr 02:00:00:00:00:01 dev behind
-	ip -n "$NET_MID" route add 10.0.3.0/24 via 10.0.2.1
-	in_ns "$NET_H2" sysctl -qw net.ipv4.ip_forward=1
+	network_behind
 	in_ns "$NET_H2" iptables -A FORWARD -p udp -m statistic --mode nth --every 7 --packet 0 -j DROP
 	export MIDDLE=r
 	record_begin h1 "$NET_H1" -i eth0 'udp port 5001'
