@@ -27,7 +27,7 @@ static void prefetch(const void *bytes, size_t size)
 		__builtin_prefetch((const char *)bytes + at);
 }
 
-void flows_prefetch(const struct flows *flows, const struct journey *journeys, size_t count)
+void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count)
 {
 	uint32_t found[FLOWS_AHEAD];
 	size_t n = 0;
@@ -36,9 +36,9 @@ void flows_prefetch(const struct flows *flows, const struct journey *journeys, s
 		return;
 	count = count < FLOWS_AHEAD ? count : FLOWS_AHEAD;
 	for (size_t i = 0; i < count; i++)
-		map_prefetch(&flows->by_hash, journeys[i].flow);
+		map_prefetch(&flows->by_hash, seats[i].flow);
 	for (size_t i = 0; i < count; i++) {
-		found[n] = map_find(&flows->by_hash, journeys[i].flow);
+		found[n] = map_find(&flows->by_hash, seats[i].flow);
 		if (found[n] != MAP_NONE)
 			prefetch(&flows->flows[found[n++]], offsetof(struct flow, tuple));
 	}

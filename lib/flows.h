@@ -108,7 +108,7 @@ uint32_t flows_find(struct flows *flows, uint64_t hash);
 
 /* Fetches into the cache what the first FLOWS_AHEAD journeys, of `count`, will need. */
 #define FLOWS_AHEAD 32
-void flows_prefetch(const struct flows *flows, const struct journey *journeys, size_t count);
+void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count);
 
 /* Counts one packet of the flow, first seen at that time. */
 void flows_count(struct flows *flows, uint32_t flow, uint32_t length, uint64_t time_ns);
