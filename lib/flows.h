@@ -12,10 +12,10 @@
 #include "epochs.h"
 #include "forks.h"
 #include "join.h"
-#include "latency.h"
 #include "map.h"
 #include "paths.h"
 #include "rates.h"
+#include "tracks.h"
 
 #define NO_VARIANT MAP_NONE
 
@@ -93,8 +93,9 @@ struct flows {
 	struct map by_branched; /* flow and path -> branched */
 	struct sighting *copy;  /* scratch: of one copy */
 	size_t copy_room;
-	uint64_t copies;    /* journeys beyond the first of each packet */
-	uint64_t ambiguous; /* packets that branched, nobody knows where */
+	struct backlog backlog; /* of the tracks */
+	uint64_t copies;        /* journeys beyond the first of each packet */
+	uint64_t ambiguous;     /* packets that branched, nobody knows where */
 };
 
 int flows_name(struct flows *flows,

@@ -128,7 +128,7 @@ void stats_count(struct task *task, unsigned int thread)
 {
 	struct stats *stats = (struct stats *)((char *)task - offsetof(struct stats, task));
 
-	(void)thread;
+	stats->flows.backlog.thread = thread;
 	stats->err = gathered_count(stats->counting, stats);
 }
 
@@ -137,6 +137,7 @@ static int stats_wait(struct stats *stats)
 {
 	if (stats->pool)
 		pool_wait(stats->pool, &stats->task, 0);
+	stats->flows.backlog.thread = 0;
 	stats->counted_flows = stats->flows.count;
 	return stats->err;
 }
