@@ -128,26 +128,6 @@ static int join_add(struct join *join, uint32_t hash, struct seat **seat)
 	return 0;
 }
 
-/* One that has no sightings yet. As join_add(). */
-static int join_begin(struct join *join, const struct vnt_event *event, uint32_t hash,
-		      struct seat **seat)
-{
-	int err = join_add(join, hash, seat);
-
-	if (err)
-		return err;
-	(*seat)->flow = event->flow;
-	(*seat)->key = event->key;
-	(*seat)->number = join->number;
-	(*seat)->first_ns = join->now_ns;
-	(*seat)->few = 0;
-	(*seat)->length = event->length;
-	(*seat)->payload = event->payload;
-	(*seat)->flags = event->flags;
-	(*seat)->id = event->id;
-	return 0;
-}
-
 /* Takes the newest one back. */
 static void join_drop(struct join *join)
 {
@@ -189,45 +169,69 @@ static int seat_see_many(struct join *join, struct seat *seat, const struct sigh
 	return err;
 }
 
-static inline int seat_see(struct join *join, struct seat *seat, struct sighting sighting)
+/* The next sighting, whatever it is like. */
+static int seat_see(struct join *join, struct seat *seat, const struct vnt_event *event)
 {
-	uint64_t after_ns = sighting.time_ns - seat->first_ns;
-	uint32_t few = seat->few;
+	uint64_t after_ns = join->now_ns - seat->first_ns;
+	const struct sighting sighting = {
+		.time_ns = join->now_ns,
+		.probe = event->probe,
+		.segment = event->segment,
+		.data = event->segment ? event->payload
+				       : packet_data(event->flags, seat->flags, event->length,
+						     event->payload),
+	};
 
-	if (few >= JOURNEY_INLINE || after_ns > UINT32_MAX || sighting.segment ||
+	if (seat->few >= JOURNEY_INLINE || after_ns > UINT32_MAX || sighting.segment ||
 	    sighting.data != seat_data(seat))
 		return seat_see_many(join, seat, &sighting);
-	if (few)
-		seat->after_ns[few - 1] = after_ns;
-	seat->probes[few] = sighting.probe;
-	seat->few = few + 1;
+	if (seat->few)
+		seat->after_ns[seat->few - 1] = after_ns;
+	seat->probes[seat->few++] = sighting.probe;
 	return 0;
 }
 
+static int join_begin(struct join *join, const struct vnt_event *event, uint32_t hash)
+{
+	struct seat *seat;
+	int err = join_add(join, hash, &seat);
+
+	if (err)
+		return err;
+	seat->flow = event->flow;
+	seat->key = event->key;
+	seat->number = join->number;
+	seat->first_ns = join->now_ns;
+	seat->few = 0;
+	seat->length = event->length;
+	seat->payload = event->payload;
+	seat->flags = event->flags;
+	seat->id = event->id;
+	err = seat_see(join, seat, event);
+	if (err)
+		join_drop(join);
+	return err;
+}
+
+/* Nearly always the packet is as it was when it was seen first. */
 static int join_event(struct join *join, const struct vnt_event *event, uint32_t hash)
 {
-	struct sighting sighting = {.probe = event->probe, .segment = event->segment};
-	bool added = false;
 	struct seat *seat;
-	int err = 0;
+	uint64_t after_ns;
 
 	if (event->time_ns > join->now_ns)
 		join->now_ns = event->time_ns;
 	seat = join_index_find(join, event->flow, event->key, hash);
-	if (!seat) {
-		err = join_begin(join, event, hash, &seat);
-		added = true;
-	}
-	if (err)
-		return err;
-	sighting.time_ns = join->now_ns;
-	sighting.data = event->segment ? event->payload
-				       : packet_data(event->flags, seat->flags, event->length,
-						     event->payload);
-	err = seat_see(join, seat, sighting);
-	if (err && added)
-		join_drop(join);
-	return err;
+	if (!seat)
+		return join_begin(join, event, hash);
+	after_ns = join->now_ns - seat->first_ns;
+	if (seat->few >= JOURNEY_INLINE || after_ns > UINT32_MAX || event->segment ||
+	    event->flags != seat->flags || event->payload != seat->payload ||
+	    event->length != seat->length)
+		return seat_see(join, seat, event);
+	seat->after_ns[seat->few - 1] = after_ns;
+	seat->probes[seat->few++] = event->probe;
+	return 0;
 }
 
 int join_push_some(struct join *join, const struct vnt_event *events, const uint32_t *numbers,

@@ -6,17 +6,21 @@
 #include "join.h"
 
 #define JOIN_AHEAD 64 /* events that are fetched for at once, before the ones before are joined */
-#define BUCKET     7
+#define BUCKET     8
 
 /*
  * Where some journeys are found: those whose hash chooses it, and those that the bucket before had no
  * room for. They come and go in the same order, so what is older than the ring is no more there.
  */
 struct bucket {
-	uint32_t hashes[BUCKET];
+	union {
+		uint16_t tags[BUCKET]; /* of their hashes */
+		uint64_t tags4[BUCKET / 4];
+	};
 	uint32_t numbers[BUCKET];
 	uint32_t newest; /* the one behind it is the oldest */
 	uint32_t full;   /* number of the newest that had to go to the next bucket */
+	uint64_t pad;
 };
 _Static_assert(sizeof(struct bucket) == 64, "one line of the cache");
 
