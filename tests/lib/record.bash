@@ -135,7 +135,7 @@ report_path() {
 json() {
 	jq -e "$1" "$NET_DIR/all.json" >/dev/null && return
 	echo "does not hold: $1"
-	jq -c '.packets, .loss[], .paths[]' "$NET_DIR/all.json"
+	jq -c '.packets, .domains[], .ledger[], .loss[], .paths[]' "$NET_DIR/all.json"
 	return 1
 }
 
