@@ -130,6 +130,7 @@ void stats_count(struct task *task, unsigned int thread)
 
 	stats->flows.backlog.thread = thread;
 	stats->err = gathered_count(stats->counting, stats);
+	stats->flows.backlog.thread = 0;
 }
 
 /* Waits until what was handed over is counted. */
@@ -137,7 +138,6 @@ static int stats_wait(struct stats *stats)
 {
 	if (stats->pool)
 		pool_wait(stats->pool, &stats->task, 0);
-	stats->flows.backlog.thread = 0;
 	stats->counted_flows = stats->flows.count;
 	return stats->err;
 }
