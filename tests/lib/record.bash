@@ -194,7 +194,7 @@ wait_closed() {
 wait_listening() {
 	local tries
 
-	for ((tries = 0; tries < 100; tries++)); do
+	for ((tries = 0; tries < 500; tries++)); do
 		[[ -n $(in_ns "$1" ss -Hln "$2" "sport = :$3") ]] && return 0
 		sleep 0.02
 	done
