@@ -18,9 +18,8 @@ static int make_room(struct merge *merge)
 	for (int i = 0; i < 2 * ROUND; i++) {
 		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
 
-		merged->runs = malloc(SORT_MAX * sizeof(*merged->runs));
-		merged->out = malloc(SORT_MAX * sizeof(*merged->out));
-		if (!merged->runs || !merged->out)
+		merged->events = malloc(SORT_MAX * sizeof(*merged->events));
+		if (!merged->events)
 			return -ENOMEM;
 	}
 	merge->task.run = merge_make_round;
@@ -110,8 +109,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		goto out;
 	self->width_ns = WIDTH_FIRST;
 	self->taken = calloc(count, sizeof(*self->taken));
-	self->sorter = malloc(sizeof(*self->sorter));
-	if (!self->taken || !self->sorter || make_room(self)) {
+	if (!self->taken || make_room(self)) {
 		err = -ENOMEM;
 		goto out;
 	}
@@ -166,11 +164,9 @@ void merge_close(struct merge *merge)
 	free(merge->inputs);
 	free(merge->taken);
 	for (int i = 0; i < 2 * ROUND; i++) {
-		free(merge->rounds[i / ROUND].merged[i % ROUND].runs);
-		free(merge->rounds[i / ROUND].merged[i % ROUND].out);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].events);
 		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
 	}
-	free(merge->sorter);
 	free(merge->ranges.rows);
 	trace_info_release(&merge->info);
 	free(merge);
