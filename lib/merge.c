@@ -64,6 +64,10 @@ struct pool *merge_pool(struct merge *merge)
 
 int merge_threads(struct merge *merge, unsigned int threads)
 {
+	size_t events = DECODED_AHEAD / merge->ninputs;
+
+	for (size_t i = 0; threads > 1 && events > DECODED && i < merge->ninputs; i++)
+		reader_limit(merge->inputs[i].reader, events);
 	return pool_grow(merge->pool, threads < POOL_THREADS_MAX ? threads : POOL_THREADS_MAX);
 }
 

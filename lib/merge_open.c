@@ -8,11 +8,6 @@
 
 #define WIDTH_FIRST 1000000 /* ns */
 
-/* Events of all inputs that are decoded at a time: few enough to stay in the cache until they are merged,
- * unless that would be too few of each for what a batch costs. */
-#define DECODED     (1u << 17)
-#define DECODED_MIN 4096 /* of each */
-
 static int make_room(struct merge *merge)
 {
 	for (int i = 0; i < 2 * ROUND; i++) {
@@ -37,9 +32,7 @@ static int take_readers(struct merge *merge, struct reader **readers, size_t cou
 	}
 	merge->ninputs = count;
 	for (size_t i = 0; i < count; i++) {
-		size_t events = DECODED / count;
-
-		reader_limit(readers[i], events > DECODED_MIN ? events : DECODED_MIN);
+		reader_limit(readers[i], DECODED);
 		merge->inputs[i].reader = readers[i];
 		merge->inputs[i].log = log;
 		merge->inputs[i].log_context = log_context;

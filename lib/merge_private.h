@@ -10,6 +10,11 @@
 
 #define SEEN 65536 /* direct-mapped; a collision only repeats a row */
 
+/* Events of an input that are decoded at a time: few enough to stay in the cache until they are merged. But
+ * what other threads decode ahead must last: that many of all inputs. */
+#define DECODED       2048
+#define DECODED_AHEAD (1u << 17)
+
 /* One batch, and what it is in. */
 struct merged {
 	struct batch batch;

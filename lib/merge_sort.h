@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SORT_LOG  12
+#define SORT_LOG  11
 #define SORT_MAX  (1u << SORT_LOG) /* times */
 #define SORT_SPAN (1ull << 48)     /* ns; each of them is less than that */
 
