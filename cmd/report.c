@@ -85,7 +85,7 @@ static int share_memory(void *context)
 			: 0;
 	flows += stats_report_memory(making->stats);
 	if (flows > left) {
-		message_error("--memory is too small: flows and paths need more than %lluM",
+		message_error("--memory is too small: flows, paths and packets held back need more than %lluM",
 			      (unsigned long long)(making->config->memory >> 20));
 		return -EDQUOT;
 	}

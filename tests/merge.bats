@@ -27,6 +27,16 @@ load lib/oneway
 	done
 }
 
+@test "report --memory that flows alone fill says so" {
+	"$BUILD/tests/bench-generate" "$NET_DIR/flows" 1 600000 2 300000
+	run --separate-stderr "$VNETTRACE" report --memory 64M -o "$NET_DIR/flows.txt" "$NET_DIR/flows.0.vnt"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: --memory is too small: flows, paths and packets held back need more than 64M" ]]
+	[[ ! -e $NET_DIR/flows.txt ]]
+	"$VNETTRACE" report --memory 512M -o "$NET_DIR/flows.txt" "$NET_DIR/flows.0.vnt"
+	rm "$NET_DIR"/flows.*
+}
+
 @test "report --horizon: what comes later is another packet" {
 	"$VNETTRACE" report -f json "$GOOD" >"$NET_DIR/default.json"
 	"$VNETTRACE" report -f json --horizon 1 "$GOOD" | cmp - "$NET_DIR/default.json"

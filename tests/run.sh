@@ -25,10 +25,12 @@ cd "$source_dir" || exit
 passed=0
 failed=0
 
-steps=(packages release sanitize unit unit-sanitize bats bats-sanitize guest model fuzz format tidy
-	man shell bench)
-# They depend on nothing that others do meanwhile, so that neighbours among them run side by side.
+steps=(packages release sanitize model fuzz format tidy man shell unit unit-sanitize bats
+	bats-sanitize guest bench)
+# They depend on nothing that others do meanwhile, and take what others leave of the CPUs.
 untimed=(model fuzz format tidy man shell)
+# Before these they have ended.
+timed=(bench)
 beside=()
 
 step_packages() {
@@ -71,13 +73,13 @@ step_model() {
 	tests/model/run.sh
 }
 
-# A minute of the header parsers; FUZZ_SECONDS for more.
+# Two minutes of the header parsers, of what is left of the CPUs; FUZZ_SECONDS for more.
 step_fuzz() {
 	cmake -S . -B "$release-fuzz" -G Ninja -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_C_COMPILER=clang \
 		-DFUZZ=ON && ninja -C "$release-fuzz" fuzz-packet fuzz-corpus &&
 		mkdir "$logs/corpus" &&
 		"$release-fuzz/tests/fuzz-corpus" "$logs/corpus" tests/data/*.pcap &&
-		"$release-fuzz/tests/fuzz-packet" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=700 \
+		"$release-fuzz/tests/fuzz-packet" -max_total_time="${FUZZ_SECONDS:-120}" -max_len=700 \
 			-artifact_prefix="$logs/" -print_final_stats=1 "$logs/corpus"
 }
 
@@ -180,11 +182,14 @@ for step; do
 done
 for step; do
 	if [[ " ${untimed[*]} " == *" $step "* ]]; then
-		execute "$step" &
+		{
+			chrt --idle --pid 0 $BASHPID
+			execute "$step"
+		} &
 		beside+=("$step")
 		continue
 	fi
-	report_beside
+	[[ " ${timed[*]} " == *" $step "* ]] && report_beside
 	execute "$step"
 	report_step "$step"
 done

@@ -2,10 +2,10 @@
 /*
  * Writes trace files of any size in little memory: FILES domains of one host, PREFIX.0.vnt and so on,
  * with EVENTS events in all. Every packet passes two of them and is seen by PROBES probes, half of them in
- * each, so that any number of files says the same; one packet in a hundred is lost on the way, and a few flows
- * carry most packets.
+ * each, so that any number of files says the same; one packet in a hundred is lost on the way. A few of a
+ * thousand flows carry most packets, or of FLOWS each as many as any other.
  *
- *   bench-generate PREFIX FILES EVENTS [PROBES]    default 6, at least 2
+ *   bench-generate PREFIX FILES EVENTS [PROBES [FLOWS]]    PROBES: default 6, at least 2
  */
 #include <err.h>
 #include <fcntl.h>
@@ -32,6 +32,7 @@ struct file {
 static struct file files[FILES_MAX];
 static size_t nfiles;
 static uint64_t nprobes = 6; /* that a packet passes */
+static uint64_t nflows;      /* 0: a few that carry most */
 static uint64_t seed = 1;
 
 static uint64_t random_below(uint64_t limit)
@@ -45,6 +46,8 @@ static uint64_t random_flow(void)
 {
 	uint64_t limit = 1;
 
+	if (nflows)
+		return random_below(nflows);
 	for (uint64_t digits = random_below(4); digits; digits--)
 		limit *= 10;
 	return random_below(limit);
@@ -138,13 +141,15 @@ int main(int argc, char **argv)
 {
 	uint64_t left, number, time_ns = 0;
 
-	if (argc != 4 && argc != 5)
-		errx(2, "usage: bench-generate PREFIX FILES EVENTS [PROBES]");
+	if (argc < 4 || argc > 6)
+		errx(2, "usage: bench-generate PREFIX FILES EVENTS [PROBES [FLOWS]]");
 	nfiles = strtoul(argv[2], NULL, 10);
 	left = strtoull(argv[3], NULL, 10);
 	if (!nfiles || nfiles > FILES_MAX)
 		errx(2, "from 1 to %d files", FILES_MAX);
-	if (argc == 5)
+	if (argc > 5)
+		nflows = strtoull(argv[5], NULL, 10);
+	if (argc > 4)
 		nprobes = strtoull(argv[4], NULL, 10);
 	if (nprobes < 2 || nprobes > PROBES_MAX)
 		errx(2, "from 2 to %d probes", PROBES_MAX);

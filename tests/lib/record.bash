@@ -12,6 +12,7 @@ export VNETTRACE UDPNUM
 
 declare -gA RECORD_PID
 declare -ga RECORD_BEGUN
+HIDDEN_PID=
 
 # record_start DOMAIN NAMESPACE ARGUMENT...: returns when it traces, and all that were begun before do. Writes
 # $NET_DIR/DOMAIN.vnt.
@@ -26,6 +27,7 @@ record_begin() {
 	local file=$NET_DIR/$domain.vnt log=$NET_DIR/$domain.err
 
 	shift 2
+	hidden_start || return
 	rm -f "$log" # an older recording of this domain traced, too
 	ip netns exec "$namespace" "$VNETTRACE" record -o "$file" --domain "$domain" "$@" \
 		</dev/null >/dev/null 2>"$log" 3>&- &
@@ -60,8 +62,43 @@ record_wait_ready() {
 
 # record_stop DOMAIN [SIGNAL]: its exit code.
 record_stop() {
+	hidden_stop
 	kill "-${2:-INT}" "${RECORD_PID[$1]}"
 	wait "${RECORD_PID[$1]}"
+}
+
+# Where the kernel hides packets from all programs, a test that lacks some proves nothing: it is run again.
+hidden_start() {
+	[[ -n ${BATS_TEST_NAME:-} && -z $HIDDEN_PID ]] || return 0
+	: >"$BATS_TEST_TMPDIR/hidden" # what an older one said is no answer
+	"$BUILD/tests/hidden" </dev/null >"$BATS_TEST_TMPDIR/hidden" 2>&1 3>&- &
+	HIDDEN_PID=$!
+	network_undo network_stop_pid $!
+	hidden_says 1 && grep -qx counting "$BATS_TEST_TMPDIR/hidden"
+}
+
+# hidden_says LINES: waits until it said as many.
+hidden_says() {
+	local tries
+
+	for ((tries = 0; tries < 500; tries++)); do
+		(($(wc -l <"$BATS_TEST_TMPDIR/hidden") >= $1)) && return 0
+		sleep 0.01
+	done
+	cat "$BATS_TEST_TMPDIR/hidden" >&2
+	return 1
+}
+
+hidden_stop() {
+	local count
+
+	[[ -n $HIDDEN_PID ]] || return 0
+	kill "$HIDDEN_PID" && hidden_says 2 || return
+	HIDDEN_PID=
+	count=$(tail -n 1 "$BATS_TEST_TMPDIR/hidden")
+	[[ $count == 0 ]] && return
+	echo "the kernel hid $count packets from all programs" >&2
+	BATS_TEST_RETRIES=2
 }
 
 # record_path FILTER...: three recordings, one per namespace, through the switch.
@@ -98,7 +135,7 @@ report_path() {
 json() {
 	jq -e "$1" "$NET_DIR/all.json" >/dev/null && return
 	echo "does not hold: $1"
-	jq -c '.packets, .loss[], .paths[]' "$NET_DIR/all.json"
+	jq -c '.packets, .domains[], .ledger[], .loss[], .paths[]' "$NET_DIR/all.json"
 	return 1
 }
 
@@ -157,7 +194,7 @@ wait_closed() {
 wait_listening() {
 	local tries
 
-	for ((tries = 0; tries < 100; tries++)); do
+	for ((tries = 0; tries < 500; tries++)); do
 		[[ -n $(in_ns "$1" ss -Hln "$2" "sport = :$3") ]] && return 0
 		sleep 0.02
 	done
