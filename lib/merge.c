@@ -162,8 +162,8 @@ static bool take_runs(struct merge *merge, const struct place *stop, uint64_t fi
 		last_ns = until_ns < last_ns ? until_ns : last_ns;
 		if (merge_input_time(input) > last_ns)
 			continue;
-		merge->taken[i] = merge_input_take(
-			input, last_ns, merge->sorter.keys[0] + *count, SORT_MAX - *count);
+		merge->taken[i] = merge_input_take(input, last_ns, merge->sorter.keys[0] + *count,
+						   SORT_MAX - *count);
 		make_keys(merge, i, first_ns, *count);
 		*count += merge->taken[i];
 		if (*count == SORT_MAX && has_rows(input) && merge_input_time(input) <= last_ns)
