@@ -85,9 +85,9 @@ static int share_memory(void *context)
 	flows = making->others > known ? making->others - known : 0;
 	flows += stats_report_memory(making->stats);
 	if (flows > left) {
-		message_error(
-			"--memory is too small: flows, paths and packets held back need more than %lluM",
-			(unsigned long long)(making->config->memory >> 20));
+		message_error("--memory is too small: flows, paths and packets held back need "
+			      "more than %lluM",
+			      (unsigned long long)(making->config->memory >> 20));
 		return -EDQUOT;
 	}
 	stats_limit(making->stats, left - flows + STATS_MEMORY_MIN);
