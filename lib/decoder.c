@@ -115,32 +115,47 @@ static uint64_t varint_in(uint64_t word, uint64_t last)
 	return (word & 0x0fffffff) | (word & 0x0fffffff00000000) >> 4;
 }
 
-/* Eight bytes at a time: often they are eight numbers. If not, no branch depends on the lengths of the
- * first two. */
+/* All numbers that end in the eight bytes of `word`, each of one or two of them; returns the end of their
+ * values. Each byte could be the last one: no branch depends on which ones are. Writes up to eight values. */
+static uint64_t *varints14_in(uint64_t word, uint64_t *values)
+{
+	uint64_t before = 0;
+
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++, word >>= 8) {
+		unsigned int more = before >> 7;
+
+		*values = (word & 0x7f) << 7 * more | (before & -more & 0x7f);
+		before = word & 0xff;
+		values += !(before >> 7);
+	}
+	return values;
+}
+
+/* Eight bytes at a time: often they are eight numbers, or numbers of one and two bytes. */
 static const uint8_t *take_varints(const uint8_t *at, const uint8_t *end, uint64_t *values,
 				   size_t count)
 {
 	uint64_t *stop = values + count;
 
 	while (at && values < stop) {
-		uint64_t word = TOP_BITS, last;
+		uint64_t word = TOP_BITS, more;
 
 		if (end - at >= 8)
 			memcpy(&word, at, sizeof(word));
 		word = le64toh(word);
-		last = ~word & TOP_BITS;
-		if (last == TOP_BITS && stop - values >= 8) {
+		more = word & TOP_BITS;
+		if (!more && stop - values >= 8) {
+#pragma GCC unroll 8
 			for (int i = 0; i < 8; i++)
 				*values++ = word >> 8 * i & 0x7f;
 			at += 8;
-		} else if (last & (last - 1) && stop - values >= 2) {
-			unsigned int bits = __builtin_ctzll(last) + 1;
+		} else if (!(more & more << 8) && stop - values >= 8) {
+			values = varints14_in(word, values);
+			at += 8 - (word >> 63);
+		} else if (more != TOP_BITS) {
+			uint64_t last = ~word & TOP_BITS;
 
-			*values++ = varint_in(word, last);
-			last &= last - 1;
-			*values++ = varint_in(word >> bits, last >> bits);
-			at += (__builtin_ctzll(last) >> 3) + 1;
-		} else if (last) {
 			*values++ = varint_in(word, last);
 			at += (__builtin_ctzll(last) >> 3) + 1;
 		} else { /* a number of more than eight bytes, or near the end */
