@@ -30,6 +30,7 @@ struct decoder {
 	uint64_t time_ns; /* of the last event */
 	uint64_t last_ns; /* what that of the block's last one must be */
 	size_t left;      /* events */
+	int err;          /* of what comes next */
 	size_t nflows;
 	size_t npackets;
 	size_t known;   /* packets that were decoded */
@@ -275,6 +276,7 @@ int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 	decoder->time_ns = block->first_ns;
 	decoder->last_ns = block->last_ns;
 	decoder->left = block->rows;
+	decoder->err = 0;
 	decoder->known = 0;
 	decoder->used = 0;
 	memset(decoder->ids, 0, decoder->nflows * sizeof(*decoder->ids));
@@ -367,29 +369,39 @@ static int decoder_end(struct decoder *decoder, struct chunk *chunk)
 	return err;
 }
 
+/* At most CHUNK of them. */
+static int decoder_chunk(struct decoder *decoder, struct chunk *chunk, struct vnt_event *events,
+			 size_t count)
+{
+	int err = decoder_packets(decoder, chunk, count);
+
+	if (!err)
+		err = decoder_take_scope(decoder, SCOPE_EVENT, chunk, count);
+	if (!err)
+		err = decoder_join(decoder, chunk, count, events);
+	if (!err && decoder->time_ns > decoder->last_ns)
+		err = -EBADMSG;
+	return !err && count == decoder->left ? decoder_end(decoder, chunk) : err;
+}
+
+/* Chunks begin at the same events whatever `room` is, so that what is damaged ends at the same one. */
 int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room)
 {
-	size_t total = decoder->left < room ? decoder->left : room, count;
+	size_t done = 0, count;
 	struct chunk chunk;
-	int err = 0;
 
 	for (int id = 0; id < FIELDS; id++)
 		if (!decoder->cursors[id].at)
 			memset(chunk.values[id], 0, sizeof(chunk.values[id]));
-	for (size_t i = 0; !err && i < total; i += count) {
-		count = total - i < CHUNK ? total - i : CHUNK;
-		err = decoder_packets(decoder, &chunk, count);
-		if (!err)
-			err = decoder_take_scope(decoder, SCOPE_EVENT, &chunk, count);
-		if (!err)
-			err = decoder_join(decoder, &chunk, count, &events[i]);
+	for (; decoder->left && done < room; done += count) {
+		count = decoder->left < CHUNK ? decoder->left : CHUNK;
+		if (count > room - done && done)
+			break;
+		count = count < room ? count : room;
+		decoder->err = decoder_chunk(decoder, &chunk, events + done, count);
+		decoder->left = decoder->err ? 0 : decoder->left - count;
+		if (decoder->err)
+			break;
 	}
-	decoder->left -= total;
-	if (!err && decoder->time_ns > decoder->last_ns)
-		err = -EBADMSG;
-	if (!err && !decoder->left)
-		err = decoder_end(decoder, &chunk);
-	if (err)
-		decoder->left = 0;
-	return err ? err : (int)total;
+	return done ? (int)done : decoder->err;
 }

@@ -64,7 +64,7 @@ struct pool *merge_pool(struct merge *merge)
 
 int merge_threads(struct merge *merge, unsigned int threads)
 {
-	size_t events = DECODED_AHEAD / merge->ninputs;
+	size_t events = DECODED_AHEAD / merge->ninputs / DECODED * DECODED;
 
 	for (size_t i = 0; threads > 1 && events > DECODED && i < merge->ninputs; i++)
 		reader_limit(merge->inputs[i].reader, events);
