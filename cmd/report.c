@@ -17,7 +17,8 @@
 #define DEFAULT_HORIZON_NS 1000000000ull
 
 /* For what is not seen coming: the report but for its flows, and what comes until it is looked at again. */
-#define MEMORY_MORE (2u << 20)
+#define MEMORY_MORE    (2u << 20)
+#define MEMORY_PROGRAM (3u << 20) /* its code and libraries, and what these take */
 
 struct report_config {
 	const char *output;
@@ -73,16 +74,15 @@ static int share_memory(void *context)
 {
 	struct making *making = context;
 	uint64_t packets = stats_memory(making->stats), resident = files_resident(), left, flows;
+	uint64_t known = merge_memory(making->merge) + MEMORY_PROGRAM;
 
 	if (!files_check_memory(making->merge, making->config->memory,
-				MEMORY_MORE + STATS_MEMORY_MIN, &left))
+				MEMORY_PROGRAM + MEMORY_MORE + STATS_MEMORY_MIN, &left))
 		return -EDQUOT;
 	/* Too little where not all memory of packets was used yet, and never too much. */
 	if (resident > packets && resident - packets > making->others)
 		making->others = resident - packets;
-	flows = making->others > merge_memory(making->merge)
-			? making->others - merge_memory(making->merge)
-			: 0;
+	flows = making->others > known ? making->others - known : 0;
 	flows += stats_report_memory(making->stats);
 	if (flows > left) {
 		message_error("--memory is too small: flows, paths and packets held back need "

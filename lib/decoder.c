@@ -30,6 +30,7 @@ struct decoder {
 	uint64_t time_ns; /* of the last event */
 	uint64_t last_ns; /* what that of the block's last one must be */
 	size_t left;      /* events */
+	int err;          /* of what comes next */
 	size_t nflows;
 	size_t npackets;
 	size_t known;   /* packets that were decoded */
@@ -115,32 +116,47 @@ static uint64_t varint_in(uint64_t word, uint64_t last)
 	return (word & 0x0fffffff) | (word & 0x0fffffff00000000) >> 4;
 }
 
-/* Eight bytes at a time: often they are eight numbers. If not, no branch depends on the lengths of the
- * first two. */
+/* All numbers that end in the eight bytes of `word`, each of one or two of them; returns the end of their
+ * values. Each byte could be the last one: no branch depends on which ones are. Writes up to eight values. */
+static uint64_t *varints14_in(uint64_t word, uint64_t *values)
+{
+	uint64_t before = 0;
+
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++, word >>= 8) {
+		unsigned int more = before >> 7;
+
+		*values = (word & 0x7f) << 7 * more | (before & -more & 0x7f);
+		before = word & 0xff;
+		values += !(before >> 7);
+	}
+	return values;
+}
+
+/* Eight bytes at a time: often they are eight numbers, or numbers of one and two bytes. */
 static const uint8_t *take_varints(const uint8_t *at, const uint8_t *end, uint64_t *values,
 				   size_t count)
 {
 	uint64_t *stop = values + count;
 
 	while (at && values < stop) {
-		uint64_t word = TOP_BITS, last;
+		uint64_t word = TOP_BITS, more;
 
 		if (end - at >= 8)
 			memcpy(&word, at, sizeof(word));
 		word = le64toh(word);
-		last = ~word & TOP_BITS;
-		if (last == TOP_BITS && stop - values >= 8) {
+		more = word & TOP_BITS;
+		if (!more && stop - values >= 8) {
+#pragma GCC unroll 8
 			for (int i = 0; i < 8; i++)
 				*values++ = word >> 8 * i & 0x7f;
 			at += 8;
-		} else if (last & (last - 1) && stop - values >= 2) {
-			unsigned int bits = __builtin_ctzll(last) + 1;
+		} else if (!(more & more << 8) && stop - values >= 8) {
+			values = varints14_in(word, values);
+			at += 8 - (word >> 63);
+		} else if (more != TOP_BITS) {
+			uint64_t last = ~word & TOP_BITS;
 
-			*values++ = varint_in(word, last);
-			last &= last - 1;
-			*values++ = varint_in(word >> bits, last >> bits);
-			at += (__builtin_ctzll(last) >> 3) + 1;
-		} else if (last) {
 			*values++ = varint_in(word, last);
 			at += (__builtin_ctzll(last) >> 3) + 1;
 		} else { /* a number of more than eight bytes, or near the end */
@@ -260,6 +276,7 @@ int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 	decoder->time_ns = block->first_ns;
 	decoder->last_ns = block->last_ns;
 	decoder->left = block->rows;
+	decoder->err = 0;
 	decoder->known = 0;
 	decoder->used = 0;
 	memset(decoder->ids, 0, decoder->nflows * sizeof(*decoder->ids));
@@ -352,29 +369,39 @@ static int decoder_end(struct decoder *decoder, struct chunk *chunk)
 	return err;
 }
 
+/* At most CHUNK of them. */
+static int decoder_chunk(struct decoder *decoder, struct chunk *chunk, struct vnt_event *events,
+			 size_t count)
+{
+	int err = decoder_packets(decoder, chunk, count);
+
+	if (!err)
+		err = decoder_take_scope(decoder, SCOPE_EVENT, chunk, count);
+	if (!err)
+		err = decoder_join(decoder, chunk, count, events);
+	if (!err && decoder->time_ns > decoder->last_ns)
+		err = -EBADMSG;
+	return !err && count == decoder->left ? decoder_end(decoder, chunk) : err;
+}
+
+/* Chunks begin at the same events whatever `room` is, so that what is damaged ends at the same one. */
 int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room)
 {
-	size_t total = decoder->left < room ? decoder->left : room, count;
+	size_t done = 0, count;
 	struct chunk chunk;
-	int err = 0;
 
 	for (int id = 0; id < FIELDS; id++)
 		if (!decoder->cursors[id].at)
 			memset(chunk.values[id], 0, sizeof(chunk.values[id]));
-	for (size_t i = 0; !err && i < total; i += count) {
-		count = total - i < CHUNK ? total - i : CHUNK;
-		err = decoder_packets(decoder, &chunk, count);
-		if (!err)
-			err = decoder_take_scope(decoder, SCOPE_EVENT, &chunk, count);
-		if (!err)
-			err = decoder_join(decoder, &chunk, count, &events[i]);
+	for (; decoder->left && done < room; done += count) {
+		count = decoder->left < CHUNK ? decoder->left : CHUNK;
+		if (count > room - done && done)
+			break;
+		count = count < room ? count : room;
+		decoder->err = decoder_chunk(decoder, &chunk, events + done, count);
+		decoder->left = decoder->err ? 0 : decoder->left - count;
+		if (decoder->err)
+			break;
 	}
-	decoder->left -= total;
-	if (!err && decoder->time_ns > decoder->last_ns)
-		err = -EBADMSG;
-	if (!err && !decoder->left)
-		err = decoder_end(decoder, &chunk);
-	if (err)
-		decoder->left = 0;
-	return err ? err : (int)total;
+	return done ? (int)done : decoder->err;
 }

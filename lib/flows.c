@@ -27,7 +27,7 @@ static void prefetch(const void *bytes, size_t size)
 		__builtin_prefetch((const char *)bytes + at);
 }
 
-void flows_prefetch(const struct flows *flows, const struct journey *journeys, size_t count)
+void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count)
 {
 	uint32_t found[FLOWS_AHEAD];
 	size_t n = 0;
@@ -36,9 +36,9 @@ void flows_prefetch(const struct flows *flows, const struct journey *journeys, s
 		return;
 	count = count < FLOWS_AHEAD ? count : FLOWS_AHEAD;
 	for (size_t i = 0; i < count; i++)
-		map_prefetch(&flows->by_hash, journeys[i].flow);
+		map_prefetch(&flows->by_hash, seats[i].flow);
 	for (size_t i = 0; i < count; i++) {
-		found[n] = map_find(&flows->by_hash, journeys[i].flow);
+		found[n] = map_find(&flows->by_hash, seats[i].flow);
 		if (found[n] != MAP_NONE)
 			prefetch(&flows->flows[found[n++]], offsetof(struct flow, tuple));
 	}
@@ -118,7 +118,7 @@ static void flows_settle(struct flows *flows, struct variant *added)
 		}
 		if (paths_contains(paths, added->path, other->path)) {
 			other->full = false;
-			tracks_release(&other->tracks);
+			tracks_drop(&other->tracks, &flows->backlog);
 		}
 	}
 }
@@ -189,24 +189,25 @@ static int flows_variant(struct flows *flows, uint32_t flow, uint32_t path,
 	return 0;
 }
 
+static bool watch_is(const struct watch *watch, uint32_t begin, uint32_t end, uint32_t from,
+		     uint32_t until, uint32_t blind, bool copy)
+{
+	return watch->begin == begin && watch->end == end && watch->from == from &&
+	       watch->until == until && watch->blind == blind && watch->copy == copy;
+}
+
 static bool watch_same(const struct watch *a, const struct watch *b)
 {
-	return a->begin == b->begin && a->end == b->end && a->from == b->from &&
-	       a->until == b->until && a->blind == b->blind && a->copy == b->copy;
+	return watch_is(a, b->begin, b->end, b->from, b->until, b->blind, b->copy);
 }
 
 /* The variant's watch becomes the one that is the same, and the one before goes to the others. Of
  * these only those of about the same time can be it. */
-static int variant_watch(struct variant *variant, const struct watch *watch)
+static int variant_change_watch(struct variant *variant, const struct watch *watch)
 {
 	struct watch before = variant->watch;
 	int err;
 
-	if (watch_same(&before, watch)) {
-		variant->watch.count += watch->count;
-		variant->watch.bytes += watch->bytes;
-		return 0;
-	}
 	for (size_t i = variant->nwatches; i-- > 0;) {
 		struct watch *other = &variant->watches[i];
 
@@ -215,8 +216,6 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 		if (!watch_same(other, watch))
 			continue;
 		variant->watch = *other;
-		variant->watch.count += watch->count;
-		variant->watch.bytes += watch->bytes;
 		*other = before;
 		return 0;
 	}
@@ -232,44 +231,48 @@ static int variant_watch(struct variant *variant, const struct watch *watch)
 }
 
 /* One watch for each run of sightings in the same segment: nearly always one for all. */
-static int variant_watch_all(struct variant *variant, const struct judged *judged,
-			     const struct epochs *epochs, uint32_t until, bool copy)
+static int variant_watch(struct variant *variant, const struct judged *judged,
+			 const struct epochs *epochs, uint32_t until, bool copy)
 {
-	struct watch watch = {.until = until,
-			      .blind = judged->blind,
-			      .copy = copy,
-			      .count = 1,
-			      .bytes = judged->length};
 	const struct sighting *seen = judged->seen;
-	uint64_t last_ns = seen[judged->n - 1].time_ns;
+	uint32_t end;
 	int err = 0;
 
-	for (size_t begin = 0; begin < judged->n && !err; begin = watch.end) {
-		watch.begin = begin;
-		watch.from = epochs_until(epochs, seen[begin].time_ns);
-		watch.end = judged->n;
-		if (!epochs_same(epochs, watch.from, last_ns)) {
-			watch.end = begin + 1;
-			while (epochs_same(epochs, watch.from, seen[watch.end].time_ns))
-				watch.end++;
+	for (uint32_t begin = 0; begin < judged->n && !err; begin = end) {
+		uint32_t from = epochs_until(epochs, seen[begin].time_ns);
+
+		end = judged->n;
+		if (from != until && !epochs_same(epochs, from, seen[end - 1].time_ns)) {
+			end = begin + 1;
+			while (epochs_same(epochs, from, seen[end].time_ns))
+				end++;
 		}
-		err = variant_watch(variant, &watch);
+		if (!watch_is(&variant->watch, begin, end, from, until, judged->blind, copy))
+			err = variant_change_watch(variant, &(struct watch){.begin = begin,
+									    .end = end,
+									    .from = from,
+									    .until = until,
+									    .blind = judged->blind,
+									    .copy = copy});
+		variant->watch.count += !err;
+		variant->watch.bytes += err ? 0 : judged->length;
 	}
 	return err;
 }
 
-static int variant_journey(struct variant *variant, const struct judged *judged,
-			   const struct epochs *epochs, uint32_t until, bool copy)
+static int variant_journey(struct variant *variant, struct flows *flows,
+			   const struct judged *judged, const struct epochs *epochs, uint32_t until,
+			   bool copy)
 {
 	int err = 0;
 
 	if (variant->full && judged->n > 1) {
-		err = tracks_add(&variant->tracks, judged->seen);
+		err = tracks_add(&variant->tracks, judged->seen, &flows->backlog);
 		if (!err && judged->ranges)
 			err = tracks_note(&variant->tracks, judged->seen, judged->ranges);
 	}
 	if (!err)
-		err = variant_watch_all(variant, judged, epochs, until, copy);
+		err = variant_watch(variant, judged, epochs, until, copy);
 	if (err)
 		return err;
 	variant->count++;
@@ -331,7 +334,7 @@ static int flows_copies(struct flows *flows, uint32_t flow, const struct fork *f
 			flows->copy[k] = judged->seen[positions[k]];
 		err = flows_variant(flows, flow, leaves[i].path, &variant);
 		if (!err)
-			err = variant_journey(variant, &copy, epochs, until, true);
+			err = variant_journey(variant, flows, &copy, epochs, until, true);
 	}
 	flows->copies += fork->count - 1;
 	return err;
@@ -358,7 +361,7 @@ int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judge
 		variant = &flows->variants[recent];
 		if (flows->paths.paths[variant->path].mark == MARK_ONE &&
 		    path_is(&flows->paths, variant->path, judged->seen, judged->n))
-			return variant_journey(variant, judged, epochs, until, false);
+			return variant_journey(variant, flows, judged, epochs, until, false);
 	}
 	err = flows_path(flows, judged->seen, judged->n, &path);
 	if (!err)
@@ -375,7 +378,7 @@ int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judge
 		return err ? err : flows_count_branched(flows, flow, path, judged->blind);
 	}
 	err = flows_variant(flows, flow, path, &variant);
-	return err ? err : variant_journey(variant, judged, epochs, until, false);
+	return err ? err : variant_journey(variant, flows, judged, epochs, until, false);
 }
 
 /* Is no probe twice among them? */
@@ -434,6 +437,7 @@ int flows_pass(struct flows *flows, uint32_t flow, const struct sighting *seen, 
 
 void flows_release(struct flows *flows)
 {
+	backlog_settle(&flows->backlog);
 	for (size_t i = 0; i < flows->nvariants; i++) {
 		tracks_release(&flows->variants[i].tracks);
 		free(flows->variants[i].watches);

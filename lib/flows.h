@@ -12,10 +12,10 @@
 #include "epochs.h"
 #include "forks.h"
 #include "join.h"
-#include "latency.h"
 #include "map.h"
 #include "paths.h"
 #include "rates.h"
+#include "tracks.h"
 
 #define NO_VARIANT MAP_NONE
 
@@ -93,8 +93,9 @@ struct flows {
 	struct map by_branched; /* flow and path -> branched */
 	struct sighting *copy;  /* scratch: of one copy */
 	size_t copy_room;
-	uint64_t copies;    /* journeys beyond the first of each packet */
-	uint64_t ambiguous; /* packets that branched, nobody knows where */
+	struct backlog backlog; /* of the tracks */
+	uint64_t copies;        /* journeys beyond the first of each packet */
+	uint64_t ambiguous;     /* packets that branched, nobody knows where */
 };
 
 int flows_name(struct flows *flows,
@@ -108,7 +109,7 @@ uint32_t flows_find(struct flows *flows, uint64_t hash);
 
 /* Fetches into the cache what the first FLOWS_AHEAD journeys, of `count`, will need. */
 #define FLOWS_AHEAD 32
-void flows_prefetch(const struct flows *flows, const struct journey *journeys, size_t count);
+void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count);
 
 /* Counts one packet of the flow, first seen at that time. */
 void flows_count(struct flows *flows, uint32_t flow, uint32_t length, uint64_t time_ns);

@@ -8,7 +8,6 @@
 
 #define RING_MIN 256
 #define RING_MAX (1u << 28)
-#define MANY     UINT32_MAX
 
 /* Is there memory for a ring of this size, an index of so many seats, and so many bytes more? */
 static bool join_may_grow(struct join *join, size_t ring, size_t seats, size_t more)
@@ -40,7 +39,7 @@ static int join_grow(struct join *join)
 
 static void join_release(struct join *join, const struct seat *seat)
 {
-	if (seat->few != MANY)
+	if (seat->few != SEAT_MANY)
 		return;
 	join->many -= seat->room * sizeof(*seat->many);
 	free(seat->many);
@@ -74,7 +73,7 @@ static void seat_expand(const struct seat *seat, struct sighting *sightings)
 		};
 }
 
-static void seat_journey(const struct seat *seat, struct journey *journey)
+void seat_journey(const struct seat *seat, struct journey *journey)
 {
 	journey->number = seat->number;
 	journey->flow = seat->flow;
@@ -84,8 +83,8 @@ static void seat_journey(const struct seat *seat, struct journey *journey)
 	journey->flags = seat->flags;
 	journey->id = seat->id;
 	journey->undecided = false;
-	journey->count = seat->few == MANY ? seat->nmany : seat->few;
-	if (seat->few != MANY)
+	journey->count = seat->few == SEAT_MANY ? seat->nmany : seat->few;
+	if (seat->few != SEAT_MANY)
 		seat_expand(seat, journey->few);
 	else if (seat->nmany > JOURNEY_INLINE)
 		journey->many = seat->many;
@@ -96,10 +95,7 @@ static void seat_journey(const struct seat *seat, struct journey *journey)
 static int join_finish_front(struct join *join)
 {
 	const struct seat *seat = join_seat(join, join->front);
-	int err;
-
-	seat_journey(seat, &join->journey);
-	err = join->done(join->context, &join->journey);
+	int err = join->done(join->context, seat);
 	join_release(join, seat);
 	join->front++;
 	join->count--;
@@ -116,9 +112,8 @@ static int join_expire(struct join *join)
 	return err;
 }
 
-/* One that has no sightings yet. *seat lives until the next one. 0, -ENOMEM or -ENOBUFS. */
-static int join_add(struct join *join, const struct vnt_event *event, uint32_t hash,
-		    uint32_t event_number, struct seat **seat)
+/* *seat lives until the next one. 0, -ENOMEM or -ENOBUFS. */
+static int join_add(struct join *join, uint32_t hash, struct seat **seat)
 {
 	int err = 0;
 
@@ -130,15 +125,6 @@ static int join_add(struct join *join, const struct vnt_event *event, uint32_t h
 		return err;
 	join_index_add(join, join->front + join->count, hash);
 	*seat = join_seat(join, join->front + join->count++);
-	(*seat)->flow = event->flow;
-	(*seat)->key = event->key;
-	(*seat)->number = event_number;
-	(*seat)->first_ns = join->now_ns;
-	(*seat)->few = 0;
-	(*seat)->length = event->length;
-	(*seat)->payload = event->payload;
-	(*seat)->flags = event->flags;
-	(*seat)->id = event->id;
 	return 0;
 }
 
@@ -151,7 +137,7 @@ static void join_drop(struct join *join)
 /* Makes the few many, or doubles the many. */
 static int seat_grow(struct join *join, struct seat *seat)
 {
-	bool few = seat->few != MANY;
+	bool few = seat->few != SEAT_MANY;
 	uint32_t count = few ? seat->few : seat->nmany;
 	uint32_t room = !few ? 2 * seat->room : count < JOURNEY_INLINE ? JOURNEY_INLINE : 2 * count;
 	size_t more = (room - (few ? 0 : seat->room)) * sizeof(struct sighting);
@@ -164,7 +150,7 @@ static int seat_grow(struct join *join, struct seat *seat)
 		return -ENOMEM;
 	if (few)
 		seat_expand(seat, grown);
-	seat->few = MANY;
+	seat->few = SEAT_MANY;
 	seat->many = grown;
 	seat->nmany = count;
 	seat->room = room;
@@ -176,52 +162,76 @@ static int seat_see_many(struct join *join, struct seat *seat, const struct sigh
 {
 	int err = 0;
 
-	if (seat->few != MANY || seat->nmany == seat->room)
+	if (seat->few != SEAT_MANY || seat->nmany == seat->room)
 		err = seat_grow(join, seat);
 	if (!err)
 		seat->many[seat->nmany++] = *sighting;
 	return err;
 }
 
-static inline int seat_see(struct join *join, struct seat *seat, struct sighting sighting)
+/* The next sighting, whatever it is like. */
+static int seat_see(struct join *join, struct seat *seat, const struct vnt_event *event)
 {
-	uint64_t after_ns = sighting.time_ns - seat->first_ns;
-	uint32_t few = seat->few;
+	uint64_t after_ns = join->now_ns - seat->first_ns;
+	const struct sighting sighting = {
+		.time_ns = join->now_ns,
+		.probe = event->probe,
+		.segment = event->segment,
+		.data = event->segment ? event->payload
+				       : packet_data(event->flags, seat->flags, event->length,
+						     event->payload),
+	};
 
-	if (few >= JOURNEY_INLINE || after_ns > UINT32_MAX || sighting.segment ||
+	if (seat->few >= JOURNEY_INLINE || after_ns > UINT32_MAX || sighting.segment ||
 	    sighting.data != seat_data(seat))
 		return seat_see_many(join, seat, &sighting);
-	if (few)
-		seat->after_ns[few - 1] = after_ns;
-	seat->probes[few] = sighting.probe;
-	seat->few = few + 1;
+	if (seat->few)
+		seat->after_ns[seat->few - 1] = after_ns;
+	seat->probes[seat->few++] = sighting.probe;
 	return 0;
 }
 
+static int join_begin(struct join *join, const struct vnt_event *event, uint32_t hash)
+{
+	struct seat *seat;
+	int err = join_add(join, hash, &seat);
+
+	if (err)
+		return err;
+	seat->flow = event->flow;
+	seat->key = event->key;
+	seat->number = join->number;
+	seat->first_ns = join->now_ns;
+	seat->few = 0;
+	seat->length = event->length;
+	seat->payload = event->payload;
+	seat->flags = event->flags;
+	seat->id = event->id;
+	err = seat_see(join, seat, event);
+	if (err)
+		join_drop(join);
+	return err;
+}
+
+/* Nearly always the packet is as it was when it was seen first. */
 static int join_event(struct join *join, const struct vnt_event *event, uint32_t hash)
 {
-	struct sighting sighting = {.probe = event->probe, .segment = event->segment};
-	bool added = false;
 	struct seat *seat;
-	int err = 0;
+	uint64_t after_ns;
 
 	if (event->time_ns > join->now_ns)
 		join->now_ns = event->time_ns;
 	seat = join_index_find(join, event->flow, event->key, hash);
-	if (!seat) {
-		err = join_add(join, event, hash, join->number, &seat);
-		added = true;
-	}
-	if (err)
-		return err;
-	sighting.time_ns = join->now_ns;
-	sighting.data = event->segment ? event->payload
-				       : packet_data(event->flags, seat->flags, event->length,
-						     event->payload);
-	err = seat_see(join, seat, sighting);
-	if (err && added)
-		join_drop(join);
-	return err;
+	if (!seat)
+		return join_begin(join, event, hash);
+	after_ns = join->now_ns - seat->first_ns;
+	if (seat->few >= JOURNEY_INLINE || after_ns > UINT32_MAX || event->segment ||
+	    event->flags != seat->flags || event->payload != seat->payload ||
+	    event->length != seat->length)
+		return seat_see(join, seat, event);
+	seat->after_ns[seat->few - 1] = after_ns;
+	seat->probes[seat->few++] = event->probe;
+	return 0;
 }
 
 int join_push_some(struct join *join, const struct vnt_event *events, const uint32_t *numbers,
@@ -258,30 +268,48 @@ int join_push(struct join *join, const struct vnt_event *events, size_t count)
 	return join_push_some(join, events, NULL, count, &taken);
 }
 
-int join_adopt(struct join *join, const struct journey *journey)
+/* The sightings are copied, as the seat is. */
+static int seat_keep(struct join *join, struct seat *seat)
 {
-	const struct vnt_event event = {
-		.flow = journey->flow,
-		.key = journey->key,
-		.length = journey->length,
-		.payload = journey->payload,
-		.flags = journey->flags,
-		.id = journey->id,
-	};
-	uint32_t hash = join_hash_packet(join, event.flow, event.key);
-	const struct sighting *seen = journey_sightings(journey);
+	const struct sighting *many = seat->many;
+	size_t size = seat_many(seat) * sizeof(*many);
+
+	if (!size)
+		return 0;
+	seat->few = 0;
+	if (!join_may_grow(join, join->ring_size, join->ring_size, size))
+		return -ENOBUFS;
+	seat->many = malloc(size);
+	if (!seat->many)
+		return -ENOMEM;
+	memcpy(seat->many, many, size);
+	seat->few = SEAT_MANY;
+	seat->room = seat->nmany;
+	join->many += size;
+	return 0;
+}
+
+/* When it was seen last. */
+static uint64_t seat_last(const struct seat *seat)
+{
+	if (seat->few == SEAT_MANY)
+		return seat->many[seat->nmany - 1].time_ns;
+	return seat->first_ns + (seat->few > 1 ? seat->after_ns[seat->few - 2] : 0);
+}
+
+int join_adopt(struct join *join, const struct seat *adopted)
+{
 	struct seat *seat;
-	int err = join_add(join, &event, hash, journey->number, &seat);
+	int err = join_add(join, join_hash_packet(join, adopted->flow, adopted->key), &seat);
 
 	if (err)
 		return err;
-	seat->first_ns = seen->time_ns;
-	for (uint32_t i = 0; i < journey->count && !err; i++)
-		err = seat_see(join, seat, seen[i]);
+	*seat = *adopted;
+	err = seat_keep(join, seat);
 	if (err)
 		join_drop(join);
-	else if (seen[journey->count - 1].time_ns > join->now_ns)
-		join->now_ns = seen[journey->count - 1].time_ns;
+	else if (seat_last(seat) > join->now_ns)
+		join->now_ns = seat_last(seat);
 	return err;
 }
 
@@ -304,7 +332,7 @@ int join_flush(struct join *join)
 	return join_flush_some(join, SIZE_MAX);
 }
 
-int join_evict(struct join *join, journey_fn taker, void *context)
+int join_evict(struct join *join, seat_fn taker, void *context)
 {
 	join->done = taker;
 	join->context = context;
@@ -332,7 +360,7 @@ uint64_t join_now(const struct join *join)
 	return join->now_ns;
 }
 
-int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *context)
+int join_open(struct join **join, uint64_t horizon_ns, seat_fn done, void *context)
 {
 	struct join *j = calloc(1, sizeof(*j));
 

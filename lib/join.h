@@ -4,7 +4,8 @@
  *
  * A journey is all events of one (flow, key). It ends when the stream's time has passed its first
  * event by more than the horizon. Journeys wait in a ring, in order of their first event, 88 bytes each
- * unless they are unusual, and are found by hash chains.
+ * unless they are unusual, and are found by hash chains. So few bytes they are handed out in, too: whoever
+ * looks at one expands it.
  */
 #ifndef VNT_JOIN_H
 #define VNT_JOIN_H
@@ -52,9 +53,48 @@ static inline const struct sighting *journey_sightings(const struct journey *jou
 /* Takes one finished journey, keeps nothing of it; 0 or -errno. */
 typedef int (*journey_fn)(void *context, const struct journey *journey);
 
+/* A journey in few bytes: what its sightings nearly always are, or where they are. */
+struct seat {
+	uint64_t flow;
+	uint64_t key;
+	uint64_t first_ns;
+	union {
+		struct {
+			uint32_t after_ns[JOURNEY_INLINE - 1]; /* of all but the first sighting */
+			uint32_t few;                          /* sightings; or SEAT_MANY */
+		};
+		struct {
+			struct sighting *many;
+			uint32_t nmany;
+			uint32_t room;
+		};
+	};
+	uint32_t number;
+	uint32_t length;
+	uint32_t payload;
+	uint16_t flags;
+	uint16_t id;
+	uint16_t probes[JOURNEY_INLINE];
+};
+_Static_assert(sizeof(struct seat) == 88, "there is one for each packet in flight");
+
+#define SEAT_MANY UINT32_MAX
+
+/* Sightings that are not in the seat itself. */
+static inline uint32_t seat_many(const struct seat *seat)
+{
+	return seat->few == SEAT_MANY ? seat->nmany : 0;
+}
+
+/* Sightings that are more than JOURNEY_INLINE stay the seat's. */
+void seat_journey(const struct seat *seat, struct journey *journey);
+
+/* As a journey_fn. */
+typedef int (*seat_fn)(void *context, const struct seat *seat);
+
 struct join;
 
-int join_open(struct join **join, uint64_t horizon_ns, journey_fn done, void *context);
+int join_open(struct join **join, uint64_t horizon_ns, seat_fn done, void *context);
 
 /* Bytes that the journeys in flight may take, at least JOIN_MEMORY_MIN; at first there is no limit. */
 #define JOIN_MEMORY_MIN (64u << 10)
@@ -74,14 +114,14 @@ int join_push_some(struct join *join, const struct vnt_event *events, const uint
 
 /* Begins with a journey that another join had in flight: before any event, in order of their
  * numbers. As join_push(). */
-int join_adopt(struct join *join, const struct journey *journey);
+int join_adopt(struct join *join, const struct seat *adopted);
 
 int join_flush(struct join *join); /* ends all journeys */
 int join_flush_some(struct join *join,
 		    size_t count); /* so many, the first ones; 1: there are more */
-int join_evict(struct join *join, journey_fn taker, void *context); /* the same, to `taker` */
-size_t join_memory(const struct join *join);                        /* bytes that it takes now */
-uint64_t join_now(const struct join *join);                         /* time of the last event */
+int join_evict(struct join *join, seat_fn taker, void *context); /* the same, to `taker` */
+size_t join_memory(const struct join *join);                     /* bytes that it takes now */
+uint64_t join_now(const struct join *join);                      /* time of the last event */
 size_t join_needed(const struct join *join); /* bytes that would have been enough, after -ENOBUFS */
 void join_close(struct join *join);          /* accepts NULL; hands nothing out */
 

@@ -16,6 +16,11 @@ static struct bucket *join_bucket(const struct join *join, uint32_t hash)
 	return &join->buckets[hash & (join->nbuckets - 1)];
 }
 
+static uint16_t hash_tag(uint32_t hash)
+{
+	return hash >> 16;
+}
+
 uint32_t join_hash(uint64_t flow, uint64_t key)
 {
 	return map_hash(map_hash(0, flow), key) | 1u << 31;
@@ -43,7 +48,7 @@ void join_index_add(struct join *join, uint32_t number, uint32_t hash)
 		bucket->full = number;
 		bucket = join_bucket(join, ++next);
 	}
-	bucket->hashes[at] = hash;
+	bucket->tags[at] = hash_tag(hash);
 	bucket->numbers[at] = number;
 	bucket->newest = at;
 }
@@ -98,8 +103,8 @@ int join_index_make(struct join *join)
 }
 
 /* The journey at this place of the bucket, if the packet's events are part of it; or NULL. */
-static struct seat *bucket_seat(const struct join *join, const struct bucket *bucket, uint32_t at,
-				uint64_t flow, uint64_t key)
+static inline struct seat *bucket_seat(const struct join *join, const struct bucket *bucket,
+				       uint32_t at, uint64_t flow, uint64_t key)
 {
 	struct seat *seat = join_seat(join, bucket->numbers[at]);
 
@@ -109,21 +114,40 @@ static struct seat *bucket_seat(const struct join *join, const struct bucket *bu
 	return NULL;
 }
 
-static struct seat *join_search(const struct join *join, uint64_t flow, uint64_t key, uint32_t hash)
+/* Is any of its tags this one? All at once: without a branch for each. */
+static bool bucket_has(const struct bucket *bucket, uint64_t tag)
+{
+	const uint64_t ones = 0x0001000100010001ull;
+	uint64_t a = bucket->tags4[0] ^ tag * ones, b = bucket->tags4[1] ^ tag * ones;
+
+	return (((a - ones) & ~a) | ((b - ones) & ~b)) & ones << 15;
+}
+
+static struct seat *bucket_search(const struct join *join, const struct bucket *bucket,
+				  uint64_t flow, uint64_t key, uint16_t tag)
+{
+	struct seat *seat = NULL;
+
+	for (uint32_t at = 0; at < BUCKET && !seat; at++)
+		if (bucket->tags[at] == tag)
+			seat = bucket_seat(join, bucket, at, flow, key);
+	return seat;
+}
+
+/* Apart, so that what is nearly always done saves no registers. */
+__attribute__((noinline)) static struct seat *join_search(const struct join *join, uint64_t flow,
+							  uint64_t key, uint32_t hash)
 {
 	const struct bucket *bucket = join_bucket(join, hash);
+	uint16_t tag = hash_tag(hash);
 
 	for (uint32_t next = hash;; bucket = join_bucket(join, ++next)) {
-		for (uint32_t at = 0; at < BUCKET; at++) {
-			struct seat *seat = NULL;
+		struct seat *seat = NULL;
 
-			if (bucket->hashes[at] == hash)
-				seat = bucket_seat(join, bucket, at, flow, key);
-			if (seat)
-				return seat;
-		}
-		if (!in_flight(join, bucket->full))
-			return NULL;
+		if (bucket_has(bucket, tag))
+			seat = bucket_search(join, bucket, flow, key, tag);
+		if (seat || !in_flight(join, bucket->full))
+			return seat;
 	}
 }
 
@@ -133,7 +157,7 @@ struct seat *join_index_find(const struct join *join, uint64_t flow, uint64_t ke
 	const struct bucket *bucket = join_bucket(join, hash);
 	struct seat *seat = NULL;
 
-	if (bucket->hashes[bucket->newest] == hash)
+	if (bucket->tags[bucket->newest] == hash_tag(hash))
 		seat = bucket_seat(join, bucket, bucket->newest, flow, key);
 	return seat ? seat : join_search(join, flow, key, hash);
 }
@@ -147,16 +171,18 @@ void join_index_fetch(const struct join *join, const struct vnt_event *events, s
 	}
 }
 
-/* Those which are not the newest of their bucket are few. */
+/* Those which are not the newest of their bucket are few. Of new ones nothing is fetched, without a branch that
+ * nobody could predict. */
 void join_index_fetch_seats(const struct join *join, const uint32_t *hashes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct bucket *bucket = join_bucket(join, hashes[i]);
 		const struct seat *seat = join_seat(join, bucket->numbers[bucket->newest]);
+		const void *const ends[2][2] = {{bucket, bucket},
+						{seat, (const char *)(seat + 1) - 1}};
+		bool found = bucket->tags[bucket->newest] == hash_tag(hashes[i]);
 
-		if (bucket->hashes[bucket->newest] != hashes[i])
-			continue;
-		__builtin_prefetch(seat);
-		__builtin_prefetch((const char *)(seat + 1) - 1);
+		__builtin_prefetch(ends[found][0]);
+		__builtin_prefetch(ends[found][1]);
 	}
 }

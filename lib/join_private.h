@@ -6,42 +6,21 @@
 #include "join.h"
 
 #define JOIN_AHEAD 64 /* events that are fetched for at once, before the ones before are joined */
-#define BUCKET     7
-
-/* A journey in flight. What its sightings nearly always are is kept in few bytes, as there are many. */
-struct seat {
-	uint64_t flow;
-	uint64_t key;
-	uint64_t first_ns;
-	union {
-		struct {
-			uint32_t after_ns[JOURNEY_INLINE - 1]; /* of all but the first sighting */
-			uint32_t few;                          /* sightings; or MANY */
-		};
-		struct {
-			struct sighting *many;
-			uint32_t nmany;
-			uint32_t room;
-		};
-	};
-	uint32_t number;
-	uint32_t length;
-	uint32_t payload;
-	uint16_t flags;
-	uint16_t id;
-	uint16_t probes[JOURNEY_INLINE];
-};
-_Static_assert(sizeof(struct seat) == 88, "there is one for each packet in flight");
+#define BUCKET     8
 
 /*
  * Where some journeys are found: those whose hash chooses it, and those that the bucket before had no
  * room for. They come and go in the same order, so what is older than the ring is no more there.
  */
 struct bucket {
-	uint32_t hashes[BUCKET];
+	union {
+		uint16_t tags[BUCKET]; /* of their hashes */
+		uint64_t tags4[BUCKET / 4];
+	};
 	uint32_t numbers[BUCKET];
 	uint32_t newest; /* the one behind it is the oldest */
 	uint32_t full;   /* number of the newest that had to go to the next bucket */
+	uint64_t pad;
 };
 _Static_assert(sizeof(struct bucket) == 64, "one line of the cache");
 
@@ -59,9 +38,8 @@ struct join {
 	uint64_t horizon_ns;
 	uint64_t now_ns;
 	uint64_t flow_mask;
-	journey_fn done;
+	seat_fn done;
 	void *context;
-	struct journey journey; /* the one that is handed out */
 };
 
 static inline struct seat *join_seat(const struct join *join, uint32_t number)

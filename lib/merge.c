@@ -52,9 +52,9 @@ uint64_t merge_offset(const struct merge *merge)
 
 size_t merge_memory(const struct merge *merge)
 {
-	size_t events = 2ull * ROUND * 2 * SORT_MAX * sizeof(struct vnt_event);
+	size_t events = 2ull * ROUND * SORT_MAX * sizeof(struct vnt_event);
 
-	return sizeof(*merge) + sizeof(*merge->sorter) + events + merge->rounds[merge->side].memory;
+	return sizeof(*merge) + events + merge->rounds[merge->side].memory;
 }
 
 struct pool *merge_pool(struct merge *merge)
@@ -64,6 +64,10 @@ struct pool *merge_pool(struct merge *merge)
 
 int merge_threads(struct merge *merge, unsigned int threads)
 {
+	size_t events = DECODED_AHEAD / merge->ninputs / DECODED * DECODED;
+
+	for (size_t i = 0; threads > 1 && events > DECODED && i < merge->ninputs; i++)
+		reader_limit(merge->inputs[i].reader, events);
 	return pool_grow(merge->pool, threads < POOL_THREADS_MAX ? threads : POOL_THREADS_MAX);
 }
 
@@ -129,10 +133,22 @@ static bool last_time(const struct place *place, size_t input, uint64_t *until_n
 	return input <= place->input || place->time_ns;
 }
 
+/* Turns the times of an input's events, which it took last, into keys. */
+static void make_keys(struct merge *merge, size_t index, uint64_t first_ns, size_t place)
+{
+	uint64_t *keys = merge->sorter.keys[0];
+	size_t count = merge->taken[index], at = merge->inputs[index].at - count;
+
+	for (size_t i = 0; i < count; i++, place++) {
+		keys[place] = (keys[place] - first_ns) << SORT_LOG | place;
+		merge->sources[place] = (struct source){index, at + i};
+	}
+}
+
 /* Takes the events up to `stop` and until_ns, one input's behind another's. False if there are more
  * than room for them. */
-static bool take_runs(struct merge *merge, const struct place *stop, uint64_t until_ns,
-		      size_t *count)
+static bool take_runs(struct merge *merge, const struct place *stop, uint64_t first_ns,
+		      uint64_t until_ns, size_t *count)
 {
 	*count = 0;
 	for (size_t i = 0; i < merge->ninputs; i++) {
@@ -146,8 +162,9 @@ static bool take_runs(struct merge *merge, const struct place *stop, uint64_t un
 		last_ns = until_ns < last_ns ? until_ns : last_ns;
 		if (merge_input_time(input) > last_ns)
 			continue;
-		merge->taken[i] = merge_input_take(input, last_ns, merge->making->runs + *count,
+		merge->taken[i] = merge_input_take(input, last_ns, merge->sorter.keys[0] + *count,
 						   SORT_MAX - *count);
+		make_keys(merge, i, first_ns, *count);
 		*count += merge->taken[i];
 		if (*count == SORT_MAX && has_rows(input) && merge_input_time(input) <= last_ns)
 			return false;
@@ -169,29 +186,42 @@ static uint64_t end_of_step(const struct merge *merge, uint64_t first_ns)
 	return first_ns < UINT64_MAX - merge->width_ns ? first_ns + merge->width_ns : UINT64_MAX;
 }
 
+static void gather(struct merge *merge, const uint64_t *keys, uint64_t first_ns, size_t count)
+{
+	struct vnt_event *event = merge->making->events;
+
+	for (size_t i = 0; i < count; i++, event++) {
+		struct source source = merge->sources[keys[i] % SORT_MAX];
+		const struct merge_input *input = &merge->inputs[source.input];
+
+		*event = input->batch.events[source.at];
+		event->time_ns = first_ns + (keys[i] >> SORT_LOG);
+		event->probe = input->probes[event->probe];
+	}
+}
+
 /* The next events, from `first` on, with those of equal time complete or the first ones of them. */
 static int take_events(struct merge *merge, const struct place *first, struct batch *batch)
 {
 	const struct place stop = next_stop(merge);
-	const struct vnt_event *events = merge->making->runs;
+	const uint64_t *keys = merge->sorter.keys[0];
 	uint64_t until_ns = end_of_step(merge, first->time_ns);
 	size_t count;
 
-	while (!take_runs(merge, &stop, until_ns, &count) && merge->width_ns) {
+	while (!take_runs(merge, &stop, first->time_ns, until_ns, &count) && merge->width_ns) {
 		untake_runs(merge, count);
 		merge->width_ns /= 2;
 		until_ns = end_of_step(merge, first->time_ns);
 	}
 	if (count < SORT_MAX / 2 && until_ns < stop.time_ns && merge->width_ns < WIDTH_MAX)
 		merge->width_ns = merge->width_ns * 2 + 1;
-	if (merge->taken[first->input] < count) {
-		events = merge->making->out;
-		sorter_run(merge->sorter, first->time_ns, merge->making->runs, count,
-			   merge->making->out);
-	}
+	if (merge->taken[first->input] < count)
+		keys = sorter_run(&merge->sorter, count);
+	gather(merge, keys, first->time_ns, count);
 	if (!has_rows(&merge->inputs[stop.input]))
 		merge->refill = stop.input;
-	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = events};
+	*batch = (struct batch){
+		.type = BATCH_EVENTS, .count = count, .events = merge->making->events};
 	return 1;
 }
 

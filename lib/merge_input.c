@@ -43,8 +43,7 @@ uint64_t merge_input_time(struct merge_input *input)
 	return input->time_ns;
 }
 
-size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
-			size_t room)
+size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *times, size_t room)
 {
 	const struct vnt_event *events = input->batch.events + input->at;
 	size_t left = input->batch.count - input->at, taken = 0;
@@ -56,10 +55,7 @@ size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt
 		time_ns = timeline_map(&input->timeline, &input->piece, events[taken].time_ns);
 		if (time_ns > until_ns)
 			break;
-		out[taken] = events[taken];
-		out[taken].time_ns = time_ns;
-		out[taken].probe = input->probes[events[taken].probe];
-		taken++;
+		times[taken++] = time_ns;
 	}
 	input->at += taken;
 	return taken;

@@ -65,9 +65,9 @@ int merge_input_next(struct merge_input *input, struct batch *batch);
  */
 uint64_t merge_input_time(struct merge_input *input);
 
-/* Moves events with times up to and with until_ns, at most `room`; returns how many. */
-size_t merge_input_take(struct merge_input *input, uint64_t until_ns, struct vnt_event *out,
-			size_t room);
+/* Goes on behind the events with times up to and with until_ns, at most `room` of them; returns how many,
+ * with their times on the merge's clock. */
+size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *times, size_t room);
 
 size_t merge_row_size(enum batch_type type);
 

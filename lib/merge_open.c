@@ -8,19 +8,13 @@
 
 #define WIDTH_FIRST 1000000 /* ns */
 
-/* Events of all inputs that are decoded at a time: few enough to stay in the cache until they are merged,
- * unless that would be too few of each for what a batch costs. */
-#define DECODED     (1u << 17)
-#define DECODED_MIN 4096 /* of each */
-
 static int make_room(struct merge *merge)
 {
 	for (int i = 0; i < 2 * ROUND; i++) {
 		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
 
-		merged->runs = malloc(SORT_MAX * sizeof(*merged->runs));
-		merged->out = malloc(SORT_MAX * sizeof(*merged->out));
-		if (!merged->runs || !merged->out)
+		merged->events = malloc(SORT_MAX * sizeof(*merged->events));
+		if (!merged->events)
 			return -ENOMEM;
 	}
 	merge->task.run = merge_make_round;
@@ -38,9 +32,7 @@ static int take_readers(struct merge *merge, struct reader **readers, size_t cou
 	}
 	merge->ninputs = count;
 	for (size_t i = 0; i < count; i++) {
-		size_t events = DECODED / count;
-
-		reader_limit(readers[i], events > DECODED_MIN ? events : DECODED_MIN);
+		reader_limit(readers[i], DECODED);
 		merge->inputs[i].reader = readers[i];
 		merge->inputs[i].log = log;
 		merge->inputs[i].log_context = log_context;
@@ -110,8 +102,7 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 		goto out;
 	self->width_ns = WIDTH_FIRST;
 	self->taken = calloc(count, sizeof(*self->taken));
-	self->sorter = malloc(sizeof(*self->sorter));
-	if (!self->taken || !self->sorter || make_room(self)) {
+	if (!self->taken || make_room(self)) {
 		err = -ENOMEM;
 		goto out;
 	}
@@ -166,11 +157,9 @@ void merge_close(struct merge *merge)
 	free(merge->inputs);
 	free(merge->taken);
 	for (int i = 0; i < 2 * ROUND; i++) {
-		free(merge->rounds[i / ROUND].merged[i % ROUND].runs);
-		free(merge->rounds[i / ROUND].merged[i % ROUND].out);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].events);
 		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
 	}
-	free(merge->sorter);
 	free(merge->ranges.rows);
 	trace_info_release(&merge->info);
 	free(merge);

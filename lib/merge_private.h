@@ -10,15 +10,24 @@
 
 #define SEEN 65536 /* direct-mapped; a collision only repeats a row */
 
-/* One batch, and what it is made of. */
+/* Events of an input that are decoded at a time: few enough to stay in the cache until they are merged. But
+ * what other threads decode ahead must last: that many of all inputs. */
+#define DECODED       2048
+#define DECODED_AHEAD (1u << 17)
+
+/* One batch, and what it is in. */
 struct merged {
 	struct batch batch;
-	int result; /* as of merge_next() */
-	struct vnt_event
-		*runs; /* SORT_MAX of them: those of a step, one input's behind another's, */
-	struct vnt_event *out; /* and in order of time */
-	void *rows;            /* what a row batch was copied to */
+	int result;               /* as of merge_next() */
+	struct vnt_event *events; /* SORT_MAX of them */
+	void *rows;               /* what a row batch was copied to */
 	size_t rows_size;
+};
+
+/* Where an event of a step is. */
+struct source {
+	uint32_t input;
+	uint32_t at; /* in its batch */
 };
 
 /* Batches that are made at once, while those before are used: so many that it pays to wake a thread. */
@@ -39,7 +48,8 @@ struct merge {
 	size_t filled; /* inputs whose first batch was read: one after the other */
 	uint64_t width_ns; /* of a step: events of about this much time are sorted at once */
 	size_t *taken;     /* per input: events in this step */
-	struct sorter *sorter;
+	struct source sources[SORT_MAX]; /* ... of all inputs, one's behind another's, */
+	struct sorter sorter;            /* and their times since the first one */
 	struct merged *making;
 	struct pool *pool;
 	struct task task;    /* makes a round */

@@ -25,19 +25,13 @@ static void sort_digit(const uint64_t *in, size_t count, unsigned int shift, uns
 		out[places[in[i] >> shift & mask]++] = in[i];
 }
 
-/* Keys are the time since the first one, and below it the place in `in`. */
-void sorter_run(struct sorter *sorter, uint64_t first_ns, const struct vnt_event *in, size_t count,
-		struct vnt_event *out)
+const uint64_t *sorter_run(struct sorter *sorter, size_t count)
 {
 	unsigned int span = 0, done = 0, digits, side = 0;
 	uint64_t all = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		uint64_t passed = in[i].time_ns - first_ns;
-
-		all |= passed;
-		sorter->keys[0][i] = passed << SORT_LOG | i;
-	}
+	for (size_t i = 0; i < count; i++)
+		all |= sorter->keys[0][i] >> SORT_LOG;
 	if (all)
 		span = 64 - __builtin_clzll(all);
 	for (digits = (span + DIGIT_MAX - 1) / DIGIT_MAX; digits; digits--, side = !side) {
@@ -46,6 +40,5 @@ void sorter_run(struct sorter *sorter, uint64_t first_ns, const struct vnt_event
 		sort_digit(sorter->keys[side], count, SORT_LOG + done, bits, sorter->keys[!side]);
 		done += bits;
 	}
-	for (size_t i = 0; i < count; i++)
-		out[i] = in[sorter->keys[side][i] & (SORT_MAX - 1)];
+	return sorter->keys[side];
 }

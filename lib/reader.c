@@ -20,7 +20,8 @@ struct reader {
 	struct trace_info info;
 	uint64_t tag;
 	bool numbered;         /* the blocks */
-	struct buffer rows[2]; /* of the last batch but one, and of the last one */
+	struct buffer rows[2]; /* of the last batch, and of the last but one */
+	int side;              /* the latter: where the next one goes */
 	uint64_t start;        /* events in the files before */
 	uint64_t position;     /* ... and those read or known to be missing */
 	uint64_t watermark_ns; /* the time of the last of them; 0 before the first */
@@ -64,14 +65,12 @@ static int reader_unpack(struct reader *reader, const struct vnt_block *block,
 	return err;
 }
 
-/* The batch before keeps its rows. */
+/* For the next batch. The one before keeps its rows, however many blocks are tried. */
 static void *reader_room(struct reader *reader, size_t size)
 {
-	struct buffer before = reader->rows[0];
+	struct buffer *rows = &reader->rows[reader->side];
 
-	reader->rows[0] = reader->rows[1];
-	reader->rows[1] = before;
-	return buffer_reserve(&reader->rows[1], size) ? NULL : reader->rows[1].bytes;
+	return buffer_reserve(rows, size) ? NULL : rows->bytes;
 }
 
 /* The next events of a block: `left` in all. */
@@ -85,6 +84,7 @@ static int reader_take_events(struct reader *reader, size_t left, struct batch *
 		return count;
 	reader->left = left - count;
 	reader->last_ns = events[count - 1].time_ns;
+	reader->side = !reader->side;
 	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = events};
 	return 0;
 }
@@ -114,6 +114,7 @@ static int reader_rows(struct reader *reader, const struct row_type *type,
 		return err;
 	if (!rows_valid(type, rows, block->rows, reader->info.ndomains, reader->info.nprobes))
 		return -EBADMSG;
+	reader->side = !reader->side;
 	*batch = (struct batch){.type = type->batch, .count = block->rows, .rows = rows};
 	return 0;
 }

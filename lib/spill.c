@@ -32,8 +32,8 @@ struct part {
 /* Finished journeys in order, and the first one that was not handed out. */
 struct run {
 	struct tape tape;
-	struct journey journey;
-	struct sighting *many; /* its sightings, where it has more than few */
+	struct seat seat;
+	struct sighting *many; /* its sightings, where they are not in it */
 	size_t room;
 	uint64_t left; /* with it */
 };
@@ -44,7 +44,7 @@ struct spill {
 	uint64_t flow_mask;
 	size_t memory;
 	unsigned int level;
-	journey_fn done;
+	seat_fn done;
 	void *context;
 	spill_fn watch; /* or NULL */
 	void *watch_context;
@@ -76,7 +76,7 @@ static int spill_make(struct spill **out, const struct spill *like)
 	return 0;
 }
 
-int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done, void *context)
+int spill_open(struct spill **spill, uint64_t horizon_ns, seat_fn done, void *context)
 {
 	const struct spill like = {.horizon_ns = horizon_ns,
 				   .flow_mask = UINT64_MAX,
@@ -119,38 +119,37 @@ static struct part *spill_part(struct spill *spill, uint64_t flow, uint64_t key)
 	return &spill->parts[hash >> PART_LOG * spill->level & (PARTS - 1)];
 }
 
-static int write_journey(struct tape *tape, const struct journey *journey)
+static int write_seat(struct tape *tape, const struct seat *seat)
 {
-	int err = tape_write(tape, journey, sizeof(*journey));
+	int err = tape_write(tape, seat, sizeof(*seat));
 
-	if (!err && journey->count > JOURNEY_INLINE)
-		err = tape_write(tape, journey->many, journey->count * sizeof(*journey->many));
+	if (!err && seat_many(seat))
+		err = tape_write(tape, seat->many, seat_many(seat) * sizeof(*seat->many));
 	return err;
 }
 
-/* `*many`, of `*room`, holds the sightings of one that has more than few. */
-static int read_journey(struct tape *tape, struct journey *journey, struct sighting **many,
-			size_t *room)
+/* `*many`, of `*room`, holds the sightings that are not in it. */
+static int read_seat(struct tape *tape, struct seat *seat, struct sighting **many, size_t *room)
 {
-	int err = tape_read(tape, journey, sizeof(*journey));
+	int err = tape_read(tape, seat, sizeof(*seat));
 
-	if (err || journey->count <= JOURNEY_INLINE)
+	if (err || !seat_many(seat))
 		return err;
-	err = array_reserve(many, room, journey->count, sizeof(**many));
+	err = array_reserve(many, room, seat_many(seat), sizeof(**many));
 	if (err)
 		return err;
-	journey->many = *many;
-	return tape_read(tape, *many, journey->count * sizeof(**many));
+	seat->many = *many;
+	return tape_read(tape, *many, seat_many(seat) * sizeof(**many));
 }
 
-/* journey_fn: a journey in flight. */
-static int spill_journey(void *context, const struct journey *journey)
+/* seat_fn: a journey in flight. */
+static int spill_seat(void *context, const struct seat *seat)
 {
 	struct spill *spill = context;
-	struct part *part = spill_part(spill, journey->flow, journey->key);
+	struct part *part = spill_part(spill, seat->flow, seat->key);
 
 	part->journeys++;
-	return write_journey(&part->tape, journey);
+	return write_seat(&part->tape, seat);
 }
 
 static int spill_event(struct spill *spill, const struct vnt_event *event, uint32_t number)
@@ -180,7 +179,7 @@ static int spill_begin(struct spill *spill, int err)
 	spill->needed = join_needed(spill->join) + BUFFERED;
 	if (spill->level == LEVELS)
 		return err;
-	err = join_evict(spill->join, spill_journey, spill);
+	err = join_evict(spill->join, spill_seat, spill);
 	spill_close_join(spill);
 	return err;
 }
@@ -218,32 +217,32 @@ int spill_push(struct spill *spill, const struct vnt_event *events, size_t count
 	return err ? err : spill_push_some(spill, events, NULL, count);
 }
 
-static int spill_adopt(struct spill *spill, const struct journey *journey)
+static int spill_adopt(struct spill *spill, const struct seat *seat)
 {
 	int err = 0;
 
 	if (spill->join) {
-		err = join_adopt(spill->join, journey);
+		err = join_adopt(spill->join, seat);
 		if (!err)
 			return 0;
 		err = spill_begin(spill, err);
 	}
-	return err ? err : spill_journey(spill, journey);
+	return err ? err : spill_seat(spill, seat);
 }
 
 /* What is in the part, as it was pushed. */
 static int part_replay(struct part *part, struct spill *spill)
 {
 	struct sighting *many = NULL;
-	struct journey journey;
 	struct spilled spilled;
+	struct seat seat;
 	size_t room = 0;
 	int err = 0;
 
 	for (; part->journeys && !err; part->journeys--) {
-		err = read_journey(&part->tape, &journey, &many, &room);
+		err = read_seat(&part->tape, &seat, &many, &room);
 		if (!err)
-			err = spill_adopt(spill, &journey);
+			err = spill_adopt(spill, &seat);
 	}
 	free(many);
 	for (; part->events && !err; part->events--) {
@@ -255,13 +254,13 @@ static int part_replay(struct part *part, struct spill *spill)
 	return err;
 }
 
-/* journey_fn: a journey that is finished. */
-static int run_add(void *context, const struct journey *journey)
+/* seat_fn: a journey that is finished. */
+static int run_add(void *context, const struct seat *seat)
 {
 	struct run *run = context;
 
 	run->left++;
-	return write_journey(&run->tape, journey);
+	return write_seat(&run->tape, seat);
 }
 
 /* Joins the part to a run. */
@@ -293,15 +292,14 @@ static int spill_join(struct spill *spill, struct part *part, struct run *run)
 
 static int run_read(struct run *run)
 {
-	return run->left ? read_journey(&run->tape, &run->journey, &run->many, &run->room) : 0;
+	return run->left ? read_seat(&run->tape, &run->seat, &run->many, &run->room) : 0;
 }
 
 static bool run_before(const struct run *a, const struct run *b)
 {
-	uint64_t a_ns = journey_sightings(&a->journey)->time_ns;
-	uint64_t b_ns = journey_sightings(&b->journey)->time_ns;
-
-	return a_ns != b_ns ? a_ns < b_ns : (int32_t)(a->journey.number - b->journey.number) < 0;
+	if (a->seat.first_ns != b->seat.first_ns)
+		return a->seat.first_ns < b->seat.first_ns;
+	return (int32_t)(a->seat.number - b->seat.number) < 0;
 }
 
 /* The run that the next journey is in, or NULL. */
@@ -333,7 +331,7 @@ static int spill_merge(struct spill *spill)
 			err = spill_look(spill);
 		if (err)
 			break;
-		err = spill->done(spill->context, &run->journey);
+		err = spill->done(spill->context, &run->seat);
 		run->left--;
 		if (!err)
 			err = run_read(run);

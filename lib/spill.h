@@ -16,7 +16,7 @@
 
 struct spill;
 
-int spill_open(struct spill **spill, uint64_t horizon_ns, journey_fn done,
+int spill_open(struct spill **spill, uint64_t horizon_ns, seat_fn done,
 	       void *context); /* 0 or -ENOMEM */
 
 /* Bytes for all of it, at least SPILL_MEMORY_MIN; at first there is no limit. If it takes more now, it

@@ -288,12 +288,15 @@ int stats_flush(struct stats *stats)
 		err = stats_settle(stats);
 	if (!err)
 		err = segments_flush(stats->segments);
+	if (!err)
+		err = backlog_settle(&stats->flows.backlog);
 	return err ? err : stats_changes(stats, UINT64_MAX);
 }
 
 void stats_use(struct stats *stats, struct pool *pool)
 {
 	stats->pool = pool;
+	stats->flows.backlog.pool = pool;
 }
 
 void stats_limit(struct stats *stats, size_t memory)

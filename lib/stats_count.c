@@ -104,14 +104,22 @@ int stats_changes(struct stats *stats, uint64_t until_ns)
 	return err;
 }
 
+static int stats_seat(struct stats *stats, const struct seat *seat)
+{
+	struct journey journey;
+
+	seat_journey(seat, &journey);
+	return segments_put(stats->segments, &journey);
+}
+
 static int gathered_count(const struct gathered *gathered, struct stats *stats)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < gathered->count && !err; i++) {
 		if (i % FLOWS_AHEAD == 0)
-			flows_prefetch(&stats->flows, gathered->journeys + i, gathered->count - i);
-		err = segments_put(stats->segments, &gathered->journeys[i]);
+			flows_prefetch(&stats->flows, gathered->seats + i, gathered->count - i);
+		err = stats_seat(stats, &gathered->seats[i]);
 	}
 	return err;
 }
@@ -120,8 +128,9 @@ void stats_count(struct task *task, unsigned int thread)
 {
 	struct stats *stats = (struct stats *)((char *)task - offsetof(struct stats, task));
 
-	(void)thread;
+	stats->flows.backlog.thread = thread;
 	stats->err = gathered_count(stats->counting, stats);
+	stats->flows.backlog.thread = 0;
 }
 
 /* Waits until what was handed over is counted. */
@@ -158,24 +167,25 @@ int stats_settle(struct stats *stats)
 	return err ? err : stats_wait(stats);
 }
 
-static void gathered_add(struct gathered *gathered, const struct journey *journey)
+static void gathered_add(struct gathered *gathered, const struct seat *seat)
 {
-	struct journey *added = &gathered->journeys[gathered->count++];
+	struct seat *added = &gathered->seats[gathered->count++];
+	uint32_t many = seat_many(seat);
 
-	*added = *journey;
-	if (journey->count <= JOURNEY_INLINE)
+	*added = *seat;
+	if (!many)
 		return;
-	added->many = memcpy(gathered->many + gathered->nmany, journey->many,
-			     journey->count * sizeof(*journey->many));
-	gathered->nmany += journey->count;
+	added->many =
+		memcpy(gathered->many + gathered->nmany, seat->many, many * sizeof(*seat->many));
+	gathered->nmany += many;
 }
 
-int stats_joined(void *context, const struct journey *journey)
+int stats_joined(void *context, const struct seat *seat)
 {
 	struct stats *stats = context;
-	uint64_t until_ns = add_saturated(journey_sightings(journey)->time_ns, stats->horizon_ns);
-	size_t many = journey->count > JOURNEY_INLINE ? journey->count : 0;
+	uint64_t until_ns = add_saturated(seat->first_ns, stats->horizon_ns);
 	bool due = changes_due(&stats->changes, until_ns);
+	uint32_t many = seat_many(seat);
 	int err = 0;
 
 	if (due || many > GATHERED_MANY)
@@ -188,7 +198,7 @@ int stats_joined(void *context, const struct journey *journey)
 	if (err)
 		return err;
 	if (many > GATHERED_MANY)
-		return segments_put(stats->segments, journey);
-	gathered_add(stats->gathering, journey);
+		return stats_seat(stats, seat);
+	gathered_add(stats->gathering, seat);
 	return 0;
 }

@@ -45,7 +45,7 @@ struct passed_count {
 struct gathered {
 	size_t count;
 	size_t nmany;
-	struct journey journeys[GATHERED_MAX];
+	struct seat seats[GATHERED_MAX];
 	struct sighting many[GATHERED_MANY];
 };
 
@@ -103,7 +103,7 @@ static inline uint64_t add_saturated(uint64_t a, uint64_t b)
 	return a + b < a ? UINT64_MAX : a + b;
 }
 
-int stats_joined(void *stats, const struct journey *journey);  /* of the join; as stats_put() */
+int stats_joined(void *stats, const struct seat *seat);        /* of the join; as stats_put() */
 int stats_journey(void *stats, const struct journey *journey); /* of the segments; as stats_put() */
 void stats_count(struct task *task, unsigned int thread);      /* what was handed over */
 int stats_settle(struct stats *stats); /* until all that was gathered is counted; as stats_put() */

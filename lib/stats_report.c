@@ -229,11 +229,12 @@ static void report_hops(const struct stats *stats, struct path_report *path,
 			const struct tracks *all)
 {
 	const struct trace_info *info = stats->info;
-	struct track *tracks = all->tracks;
+	struct track *tracks = all->settled->tracks;
 	size_t nhops = path->nprobes - 1;
 	__int128 total = tracks[nhops].hist.sum, sum = 0;
 	int64_t mean = 0;
 
+	path->reordered = all->settled->reorder.reordered;
 	track_latency(&tracks[nhops], &path->end_to_end);
 	path->end_to_end.bound_ns = report_bound(stats, path, all, 0, nhops);
 	for (size_t i = 0; i < nhops; i++) {
@@ -256,7 +257,6 @@ static int report_path(const struct stats *stats, const struct path_sum *sum,
 {
 	path->nprobes = stats->flows.paths.paths[sum->path].length;
 	path->packets = sum->packets;
-	path->reordered = sum->tracks.reorder.reordered;
 	path->probes = calloc(path->nprobes, sizeof(*path->probes));
 	path->hops = calloc(path->nprobes, sizeof(*path->hops));
 	if (!path->probes || !path->hops)
@@ -329,7 +329,7 @@ static void report_flow_latency(const struct stats *stats, const struct flow *fl
 		return;
 	for (first = most->path; paths[first].parent != PATH_EMPTY;)
 		first = paths[first].parent;
-	track_latency(&most->tracks.tracks[most->tracks.nhops], latency);
+	track_latency(&most->tracks.settled->tracks[most->tracks.nhops], latency);
 	latency->bound_ns = ranges_bound(
 		&stats->ranges, stats->info, tracks_place(&most->tracks, 0, paths[first].probe),
 		tracks_place(&most->tracks, most->tracks.nhops, paths[most->path].probe));

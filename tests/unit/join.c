@@ -19,15 +19,18 @@ struct log {
 	int err;
 };
 
-static int log_journey(void *context, const struct journey *journey)
+static int log_journey(void *context, const struct seat *seat)
 {
-	const struct sighting *seen = journey_sightings(journey);
+	const struct sighting *seen;
 	struct log *log = context;
+	struct journey journey;
 
+	seat_journey(seat, &journey);
+	seen = journey_sightings(&journey);
 	cr_assert(log->count < MAX);
 	log->records[log->count++] =
-		(struct record){journey->flow, journey->key, seen[0].time_ns, journey->count};
-	for (size_t i = 0; i < journey->count; i++)
+		(struct record){journey.flow, journey.key, seen[0].time_ns, journey.count};
+	for (size_t i = 0; i < journey.count; i++)
 		log->sightings = log->sightings * 31 + seen[i].time_ns * 7 + seen[i].probe * 3 +
 				 seen[i].segment + seen[i].data * 5ull;
 	return log->err;

@@ -300,13 +300,22 @@ static int compare_events(const void *left, const void *right)
 	return a->probe - b->probe;
 }
 
+/* seat_fn */
+static int put(void *segments, const struct seat *seat)
+{
+	struct journey journey;
+
+	seat_journey(seat, &journey);
+	return segments_put(segments, &journey);
+}
+
 static void run(struct world *world)
 {
 	struct segments *segments;
 	struct join *join;
 
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, world), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, segments_put, segments), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
 	qsort(world->events, world->nevents, sizeof(*world->events), compare_events);
 	for (size_t i = 0; i < world->nevents; i++) {
 		if (world->events[i].segment)
@@ -417,7 +426,7 @@ static struct outcome see_alike(const char *ids, bool sampled)
 	struct join *join;
 
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, count, &outcome), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, segments_put, segments), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
 	if (sampled)
 		segments_sample(segments);
 	cr_assert_eq(segments_expect(segments, 77, 1000), 0);

@@ -221,13 +221,22 @@ static void name_flows(struct world *world)
 	}
 }
 
+/* seat_fn */
+static int put(void *segments, const struct seat *seat)
+{
+	struct journey journey;
+
+	seat_journey(seat, &journey);
+	return segments_put(segments, &journey);
+}
+
 static void run(struct world *world)
 {
 	struct segments *segments;
 	struct join *join;
 
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, world), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, segments_put, segments), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
 	segments_name(segments, &world->flows);
 	qsort(world->events, world->nevents, sizeof(*world->events), compare_events);
 	for (size_t i = 0; i < world->nevents; i++) {
@@ -403,7 +412,7 @@ Test(segments_fragments, join_whatever_comes_much_later)
 	see_part(&world, 0, 1480, 2960, 1);
 	see_part(&world, 0, 2960, 4000, 1);
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, &world), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, segments_put, segments), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
 	segments_name(segments, &world.flows);
 	cr_assert_eq(segments_expect_fragments(segments, world.bare, world.time_ns), 0);
 	cr_assert_eq(join_push(join, world.events, world.nevents), 0);

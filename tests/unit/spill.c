@@ -44,20 +44,23 @@ static void digest_sighting(struct digest *digest, uint64_t time_ns, unsigned in
 	digest_add(digest, (uint64_t)probe << 48 | (uint64_t)cpu << 32 | data);
 }
 
-static int take_journey(void *context, const struct journey *journey)
+static int take_journey(void *context, const struct seat *seat)
 {
-	const struct sighting *seen = journey_sightings(journey);
+	const struct sighting *seen;
 	struct digest *digest = context;
+	struct journey journey;
 
+	seat_journey(seat, &journey);
+	seen = journey_sightings(&journey);
 	digest->count++;
-	digest_add(digest, journey->flow);
-	digest_add(digest, journey->key);
-	digest_add(digest, journey->length);
-	for (size_t i = 0; i < journey->count; i++)
+	digest_add(digest, journey.flow);
+	digest_add(digest, journey.key);
+	digest_add(digest, journey.length);
+	for (size_t i = 0; i < journey.count; i++)
 		digest_sighting(digest, seen[i].time_ns, seen[i].probe, seen[i].segment,
 				seen[i].data);
-	if (journey->count > digest->longest)
-		digest->longest = journey->count;
+	if (journey.count > digest->longest)
+		digest->longest = journey.count;
 	return digest->err;
 }
 

@@ -350,26 +350,32 @@ Test(damage, found_late)
 	image_append(&spoilt, spans[3].block,
 		     image.bytes + spans[3].start + sizeof(struct vnt_block));
 
-	cr_assert_eq(reader_open(&reader, image_to_fd(&spoilt), "x", note_line, line), 0);
-	reader_limit(reader, 1000);
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t limit = 256; limit <= 8192; limit *= 2) {
+		size_t kept = 0;
+
+		cr_assert_eq(reader_open(&reader, image_to_fd(&spoilt), "x", note_line, line), 0);
+		reader_limit(reader, limit);
+		while (reader_next(reader, &batch) == 1 && batch.type == BATCH_EVENTS) {
+			cr_assert_eq(reader_damaged(reader), 0);
+			cr_assert_leq(batch.count, limit);
+			cr_assert_eq(
+				memcmp(batch.events, events + kept, batch.count * sizeof(*events)),
+				0);
+			kept += batch.count;
+		}
+		cr_assert_eq(kept, 4864, "%zu", kept); /* all but its last chunk */
+		cr_assert(reader_found(reader, &batch));
+		cr_assert_eq(batch.losses->count, 5000 - kept);
+		cr_assert_eq(batch.losses->first_ns, events[kept - 1].time_ns);
+		cr_assert_eq(batch.losses->last_ns, spans[2].block.last_ns);
+		cr_assert_eq(reader_damaged(reader), sizeof(struct vnt_block) + spans[2].block.raw);
+		cr_assert(strstr(line, "damaged"));
 		cr_assert_eq(reader_next(reader, &batch), 1);
-		cr_assert_eq(batch.count, 1000);
-		cr_assert_eq(memcmp(batch.events, events + i * 1000, 1000 * sizeof(*events)), 0);
+		cr_assert_eq(batch.count, 200);
+		cr_assert_eq(memcmp(batch.events, events + 5000, 200 * sizeof(*events)), 0);
+		cr_assert_eq(reader_next(reader, &batch), 0);
+		reader_close(reader);
 	}
-	cr_assert_eq(reader_damaged(reader), 0);
-	cr_assert_eq(reader_next(reader, &batch), 1);
-	cr_assert(reader_found(reader, &batch));
-	cr_assert_eq(batch.losses->count, 1000);
-	cr_assert_eq(batch.losses->first_ns, events[3999].time_ns);
-	cr_assert_eq(batch.losses->last_ns, spans[2].block.last_ns);
-	cr_assert_eq(reader_damaged(reader), sizeof(struct vnt_block) + spans[2].block.raw);
-	cr_assert(strstr(line, "damaged"));
-	cr_assert_eq(reader_next(reader, &batch), 1);
-	cr_assert_eq(batch.count, 200);
-	cr_assert_eq(memcmp(batch.events, events + 5000, 200 * sizeof(*events)), 0);
-	cr_assert_eq(reader_next(reader, &batch), 0);
-	reader_close(reader);
 	image_release(&spoilt);
 	image_release(&image);
 	trace_info_release(&info);

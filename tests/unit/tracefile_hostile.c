@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/codec.h"
 #include "lib/columns.h"
@@ -118,6 +119,39 @@ Test(hostile, rows)
 	block = (struct vnt_block){
 		.type = BLOCK_COST, .rows = 1, .raw = sizeof(cost), .stored = sizeof(cost)};
 	cr_assert(refused(&block, &cost));
+}
+
+/* However many blocks are refused behind it. */
+Test(hostile, batch_before_keeps_its_rows)
+{
+	struct loss_row good = {.count = 1, .probe = 3}, bad = {.count = 2, .probe = 4};
+	struct vnt_block block = {
+		.type = BLOCK_LOSS, .rows = 1, .raw = sizeof(good), .stored = sizeof(good)};
+	struct batch before = {0}, batch;
+	struct span spans[64];
+	struct reader *reader;
+	struct image image;
+	int fd;
+
+	image_small(&image);
+	image_spans(&image, spans, 64);
+	image.size = spans[2].start;
+	block.tag = spans[0].block.tag;
+	image_append(&image, block, &good);
+	image_append(&image, block, &bad);
+	image_append(&image, block, &bad);
+	image_append(&image, block, &good);
+	fd = image_to_fd(&image);
+	cr_assert_eq(reader_open(&reader, fd, "hostile", NULL, NULL), 0);
+	cr_assert_eq(reader_next(reader, &before), 1);
+	cr_assert_eq(reader_next(reader, &batch), 1);
+	cr_assert_eq(batch.losses->count, 1);
+	cr_assert_eq(before.losses->count, 1);
+	cr_assert_neq(before.losses, batch.losses);
+	cr_assert_eq(reader_next(reader, &batch), 0);
+	reader_close(reader);
+	close(fd);
+	image_release(&image);
 }
 
 /* One event by hand: {flow, flow index, key, length, headers, flags, time, packet, probe, cpu,
