@@ -97,7 +97,7 @@ hidden_stop() {
 	HIDDEN_PID=
 	count=$(tail -n 1 "$BATS_TEST_TMPDIR/hidden")
 	[[ $count == 0 ]] && return
-	echo "the kernel hid $count packets from all programs" >&2
+	echo "# measured: the kernel hid $count packets from all programs: $BATS_TEST_DESCRIPTION" >&3
 	BATS_TEST_RETRIES=2
 }
 
