@@ -69,9 +69,10 @@ uint8_t *decoder_room(struct decoder *decoder, size_t size);
  * Begins a block of at most BLOCK_ROWS events, and takes the next of them, at most `room`: how many, 0 at
  * the end. The payload stays where it is up to then. -EBADMSG if it is not exactly that many events in
  * time order from first_ns to last_ns, of probes below `nprobes`: that may be found only after some of
- * them were taken, but no later than with the last ones. If `room` is a multiple of 256, or all, it is the
- * same number of them.
+ * them were taken, but no later than with the last ones. It is the same number of them for any `room` that
+ * is a multiple of DECODER_CHUNK.
  */
+#define DECODER_CHUNK 256
 int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 		  const struct vnt_block *block, size_t nprobes);
 int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room);

@@ -7,7 +7,7 @@
 
 #include "columns.h"
 
-#define CHUNK    256 /* values of all columns stay in the first-level cache */
+#define CHUNK    DECODER_CHUNK /* values of all columns stay in the first-level cache */
 #define TOP_BITS 0x8080808080808080ull
 
 struct cursor {

@@ -3,6 +3,7 @@
 #ifndef VNT_MERGE_PRIVATE_H
 #define VNT_MERGE_PRIVATE_H
 
+#include "columns.h"
 #include "merge.h"
 #include "merge_input.h"
 #include "merge_sort.h"
@@ -14,6 +15,7 @@
  * what other threads decode ahead must last: that many of all inputs. */
 #define DECODED       2048
 #define DECODED_AHEAD (1u << 17)
+_Static_assert(DECODED % DECODER_CHUNK == 0, "what is kept of a damaged block is always the same");
 
 /* One batch, and what it is in. */
 struct merged {

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -93,13 +94,15 @@ static int fail(const char *what, int err)
 
 int main(void)
 {
-	const int cpus = libbpf_num_possible_cpus();
-	int fds[TRACEPOINTS * (cpus > 0 ? cpus : 1)];
 	struct hidden_bpf *skeleton = hidden_bpf__open_and_load();
+	const int cpus = libbpf_num_possible_cpus();
+	int *fds = cpus > 0 ? calloc(TRACEPOINTS * cpus, sizeof(*fds)) : NULL;
 	int64_t hidden;
 	sigset_t end;
 	int err, got;
 
+	if (!fds)
+		return fail("counters", cpus < 0 ? cpus : -ENOMEM);
 	sigemptyset(&end);
 	sigaddset(&end, SIGINT);
 	sigaddset(&end, SIGTERM);
@@ -123,5 +126,6 @@ int main(void)
 	printf("%" PRId64 "\n", hidden);
 	fflush(stdout); /* before the kernel takes its time to release all */
 	hidden_bpf__destroy(skeleton);
+	free(fds);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <criterion/criterion.h>
 
 #include "lib/map.h"
-#include "lib/segments.h"
+#include "segments_feed.h"
 
 #define EVENTS_MAX 200000
 #define UNITS_MAX  400000
@@ -291,32 +291,14 @@ static int take(void *context, const struct journey *journey)
 	return 0;
 }
 
-static int compare_events(const void *left, const void *right)
-{
-	const struct vnt_event *a = left, *b = right;
-
-	if (a->time_ns != b->time_ns)
-		return a->time_ns > b->time_ns ? 1 : -1;
-	return a->probe - b->probe;
-}
-
-/* seat_fn */
-static int put(void *segments, const struct seat *seat)
-{
-	struct journey journey;
-
-	seat_journey(seat, &journey);
-	return segments_put(segments, &journey);
-}
-
 static void run(struct world *world)
 {
 	struct segments *segments;
 	struct join *join;
 
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, world), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
-	qsort(world->events, world->nevents, sizeof(*world->events), compare_events);
+	cr_assert_eq(join_open(&join, HORIZON_NS, feed_put, segments), 0);
+	qsort(world->events, world->nevents, sizeof(*world->events), feed_compare);
 	for (size_t i = 0; i < world->nevents; i++) {
 		if (world->events[i].segment)
 			cr_assert_eq(segments_expect(segments, world->events[i].flow,
@@ -426,7 +408,7 @@ static struct outcome see_alike(const char *ids, bool sampled)
 	struct join *join;
 
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, count, &outcome), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, feed_put, segments), 0);
 	if (sampled)
 		segments_sample(segments);
 	cr_assert_eq(segments_expect(segments, 77, 1000), 0);

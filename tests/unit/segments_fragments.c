@@ -9,8 +9,8 @@
 #include <criterion/criterion.h>
 
 #include "lib/flows.h"
-#include "lib/segments.h"
 #include "lib/tuple.h"
+#include "segments_feed.h"
 
 #define DATAGRAMS  600
 #define PROBES     4
@@ -196,15 +196,6 @@ static int take(void *context, const struct journey *journey)
 	return 0;
 }
 
-static int compare_events(const void *left, const void *right)
-{
-	const struct vnt_event *a = left, *b = right;
-
-	if (a->time_ns != b->time_ns)
-		return a->time_ns > b->time_ns ? 1 : -1;
-	return a->probe - b->probe;
-}
-
 static void name_flows(struct world *world)
 {
 	struct flow_row row = {.flow = {.saddr = {10, 0, 0, 1},
@@ -221,24 +212,15 @@ static void name_flows(struct world *world)
 	}
 }
 
-/* seat_fn */
-static int put(void *segments, const struct seat *seat)
-{
-	struct journey journey;
-
-	seat_journey(seat, &journey);
-	return segments_put(segments, &journey);
-}
-
 static void run(struct world *world)
 {
 	struct segments *segments;
 	struct join *join;
 
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, world), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, feed_put, segments), 0);
 	segments_name(segments, &world->flows);
-	qsort(world->events, world->nevents, sizeof(*world->events), compare_events);
+	qsort(world->events, world->nevents, sizeof(*world->events), feed_compare);
 	for (size_t i = 0; i < world->nevents; i++) {
 		const struct vnt_event *event = &world->events[i];
 
@@ -412,7 +394,7 @@ Test(segments_fragments, join_whatever_comes_much_later)
 	see_part(&world, 0, 1480, 2960, 1);
 	see_part(&world, 0, 2960, 4000, 1);
 	cr_assert_eq(segments_open(&segments, HORIZON_NS, take, &world), 0);
-	cr_assert_eq(join_open(&join, HORIZON_NS, put, segments), 0);
+	cr_assert_eq(join_open(&join, HORIZON_NS, feed_put, segments), 0);
 	segments_name(segments, &world.flows);
 	cr_assert_eq(segments_expect_fragments(segments, world.bare, world.time_ns), 0);
 	cr_assert_eq(join_push(join, world.events, world.nevents), 0);
