@@ -70,6 +70,8 @@ void progress_batch(struct progress *progress, const struct merge *merge, const 
 	if (!progress->shown)
 		return;
 	progress->events += batch->type == BATCH_EVENTS ? batch->count : 0;
+	for (size_t i = 0; batch->type == BATCH_COUNTS && i < batch->count; i++)
+		progress->events += batch->counts[i].events;
 	now = now_ns();
 	if (now < progress->next_ns)
 		return;

@@ -158,11 +158,13 @@ static uint64_t find_horizon(const struct report_config *config, const struct tr
 static int run_report(const struct report_config *config, const struct format *format,
 		      struct merge *merge)
 {
+	uint64_t horizon_ns = find_horizon(config, merge_info(merge));
 	struct making making = {.config = config, .merge = merge};
 	struct report report = {};
 	int code = EXIT_FAILED;
 
-	if (stats_open(&making.stats, merge_info(merge), find_horizon(config, merge_info(merge)))) {
+	if (merge_legs(merge, horizon_ns) ||
+	    stats_open(&making.stats, merge_info(merge), horizon_ns)) {
 		message_error("%s", strerror(ENOMEM));
 		return code;
 	}

@@ -2,26 +2,47 @@
 #include "array.h"
 #include "changes.h"
 
+/* Behind all that are known as early. */
 static int changes_add(struct changes *changes, const struct change_news *news)
 {
+	size_t at;
 	int err;
 
 	if (changes->first == changes->count)
 		changes->first = changes->count = 0;
 	err = array_reserve(&changes->news, &changes->room, changes->count + 1, sizeof(*news));
-	if (!err)
-		changes->news[changes->count++] = *news;
-	return err;
+	if (err)
+		return err;
+	at = changes->count++;
+	for (; at > changes->first && changes->news[at - 1].known_ns > news->known_ns; at--)
+		changes->news[at] = changes->news[at - 1];
+	changes->news[at] = *news;
+	return 0;
 }
 
 int changes_epoch(struct changes *changes, uint64_t known_ns, const struct epoch_row *row)
 {
-	return changes_add(changes, &(struct change_news){.known_ns = known_ns, .row = *row});
+	return changes_add(
+		changes,
+		&(struct change_news){.known_ns = row->time_ns > known_ns ? row->time_ns : known_ns,
+				      .row = *row});
 }
 
-int changes_domain(struct changes *changes, uint64_t known_ns, uint16_t domain, uint64_t time_ns)
+/* What was said before, of a later one. */
+static void changes_forget_domain(struct changes *changes, uint16_t domain)
 {
-	return changes_add(changes, &(struct change_news){.known_ns = known_ns,
+	size_t kept = changes->first;
+
+	for (size_t i = changes->first; i < changes->count; i++)
+		if (!changes->news[i].domain || changes->news[i].row.probe != domain)
+			changes->news[kept++] = changes->news[i];
+	changes->count = kept;
+}
+
+int changes_domain(struct changes *changes, uint16_t domain, uint64_t time_ns)
+{
+	changes_forget_domain(changes, domain);
+	return changes_add(changes, &(struct change_news){.known_ns = time_ns,
 							  .domain = true,
 							  .row.probe = domain,
 							  .row.time_ns = time_ns});

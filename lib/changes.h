@@ -12,7 +12,7 @@
 #include "rates.h"
 
 struct change_news {
-	uint64_t known_ns;    /* the trace had come so far */
+	uint64_t known_ns;    /* the trace had come so far, and so had what it tells of */
 	bool domain;          /* its first event, */
 	struct epoch_row row; /* and then `probe` is the domain */
 };
@@ -25,9 +25,12 @@ struct changes {
 	size_t room;
 };
 
-/* In order of known_ns. 0 or -ENOMEM. */
+/* When the trace has come so far. 0 or -ENOMEM. */
 int changes_epoch(struct changes *changes, uint64_t known_ns, const struct epoch_row *row);
-int changes_domain(struct changes *changes, uint64_t known_ns, uint16_t domain, uint64_t time_ns);
+
+/* The domain's first event, before the trace has come so far; the earliest one that is said counts. 0 or
+ * -ENOMEM. */
+int changes_domain(struct changes *changes, uint16_t domain, uint64_t time_ns);
 
 /* Is anything known by then that was not told? */
 static inline bool changes_due(const struct changes *changes, uint64_t until_ns)

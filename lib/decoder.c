@@ -31,6 +31,7 @@ struct decoder {
 	uint64_t last_ns; /* what that of the block's last one must be */
 	size_t left;      /* events */
 	int err;          /* of what comes next */
+	uint32_t before; /* packets of the blocks before, and one */
 	size_t nflows;
 	size_t npackets;
 	size_t known;   /* packets that were decoded */
@@ -48,6 +49,7 @@ int decoder_open(struct decoder **decoder)
 		return -ENOMEM;
 	memset(*decoder, 0, offsetof(struct decoder, flows));
 	(*decoder)->wanted = FIELDS_ALL;
+	(*decoder)->before = 1;
 	return 0;
 }
 
@@ -267,8 +269,10 @@ static void decoder_touch(struct decoder *decoder)
 int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 		  const struct vnt_block *block, size_t nprobes)
 {
-	int err = decoder_parse(decoder, payload, size, block->rows);
+	int err;
 
+	decoder->before += decoder->npackets;
+	err = decoder_parse(decoder, payload, size, block->rows);
 	if (err)
 		return err;
 	decoder_touch(decoder);
@@ -351,6 +355,7 @@ static int decoder_join(struct decoder *decoder, const struct chunk *chunk, size
 			.segment = packet->segment,
 			.id = packet->id,
 			.outer = chunk->values[FIELD_OUTER][i],
+			.packet = decoder->before + index,
 		};
 	}
 	return 0;

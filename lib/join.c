@@ -61,6 +61,14 @@ static uint32_t seat_data(const struct seat *seat)
 	return packet_data(seat->flags, seat->flags, seat->length, seat->payload);
 }
 
+/* ... and that of those in the leg. */
+static uint32_t leg_data(const struct leg *leg, const struct seat *seat)
+{
+	if (leg->segment)
+		return leg->payload;
+	return packet_data(leg->flags, seat->flags, leg->length, leg->payload);
+}
+
 static void seat_expand(const struct seat *seat, struct sighting *sightings)
 {
 	const uint32_t data = seat_data(seat);
@@ -134,126 +142,202 @@ static void join_drop(struct join *join)
 	join_release(join, join_seat(join, join->front + --join->count));
 }
 
-/* Makes the few many, or doubles the many. */
-static int seat_grow(struct join *join, struct seat *seat)
+/* Makes the few many, with room for so many. */
+static int seat_reserve(struct join *join, struct seat *seat, uint32_t count)
 {
 	bool few = seat->few != SEAT_MANY;
-	uint32_t count = few ? seat->few : seat->nmany;
-	uint32_t room = !few ? 2 * seat->room : count < JOURNEY_INLINE ? JOURNEY_INLINE : 2 * count;
-	size_t more = (room - (few ? 0 : seat->room)) * sizeof(struct sighting);
+	uint32_t room = few ? JOURNEY_INLINE : seat->room;
+	size_t more;
 	struct sighting *grown;
 
+	while (room < count)
+		room *= 2;
+	more = (room - (few ? 0 : seat->room)) * sizeof(struct sighting);
+	if (!more)
+		return 0;
 	if (!join_may_grow(join, join->ring_size, join->ring_size, more))
 		return -ENOBUFS;
 	grown = reallocarray(few ? NULL : seat->many, room, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	if (few)
+	if (few) {
 		seat_expand(seat, grown);
-	seat->few = SEAT_MANY;
+		seat->nmany = seat->few;
+		seat->few = SEAT_MANY;
+	}
 	seat->many = grown;
-	seat->nmany = count;
 	seat->room = room;
 	join->many += more;
 	return 0;
 }
 
-static int seat_see_many(struct join *join, struct seat *seat, const struct sighting *sighting)
+/* Does the sighting come behind one of that time and probe, which was joined later? */
+static bool comes_behind(const struct join *join, const struct sighting *sighting, uint64_t time_ns,
+			 uint16_t probe)
 {
-	int err = 0;
-
-	if (seat->few != SEAT_MANY || seat->nmany == seat->room)
-		err = seat_grow(join, seat);
-	if (!err)
-		seat->many[seat->nmany++] = *sighting;
-	return err;
+	if (sighting->time_ns != time_ns)
+		return sighting->time_ns > time_ns;
+	return join->probes &&
+	       join->probes[sighting->probe].input > join->probes[probe].input;
 }
 
-/* The next sighting, whatever it is like. */
-static int seat_see(struct join *join, struct seat *seat, const struct vnt_event *event)
+/* To `count` sightings those of the leg, each in its place. */
+static void sightings_merge(const struct join *join, struct sighting *sightings, uint32_t count,
+			    const struct leg *leg, uint32_t data)
 {
-	uint64_t after_ns = join->now_ns - seat->first_ns;
-	const struct sighting sighting = {
-		.time_ns = join->now_ns,
-		.probe = event->probe,
-		.segment = event->segment,
-		.data = event->segment ? event->payload
-				       : packet_data(event->flags, seat->flags, event->length,
-						     event->payload),
-	};
+	for (uint16_t left = leg->count; left; left--) {
+		uint64_t time_ns = leg_time(leg, left - 1);
+		uint16_t probe = leg->probes[left - 1];
 
-	if (seat->few >= JOURNEY_INLINE || after_ns > UINT32_MAX || sighting.segment ||
-	    sighting.data != seat_data(seat))
-		return seat_see_many(join, seat, &sighting);
-	if (seat->few)
-		seat->after_ns[seat->few - 1] = after_ns;
-	seat->probes[seat->few++] = sighting.probe;
+		for (; count && comes_behind(join, &sightings[count - 1], time_ns, probe); count--)
+			sightings[count + left - 1] = sightings[count - 1];
+		sightings[count + left - 1] = (struct sighting){
+			.time_ns = time_ns, .probe = probe, .segment = leg->segment, .data = data};
+	}
+}
+
+/* Can few bytes hold all of them? */
+static bool seat_holds(const struct seat *seat, const struct leg *leg)
+{
+	return seat->few + leg->count <= JOURNEY_INLINE && !leg->segment &&
+	       leg_data(leg, seat) == seat_data(seat) &&
+	       leg_time(leg, leg->count - 1) - seat->first_ns <= UINT32_MAX;
+}
+
+static void seat_compress(struct seat *seat, const struct sighting *sightings, uint32_t count)
+{
+	seat->few = count;
+	for (uint32_t i = 0; i < count; i++) {
+		seat->probes[i] = sightings[i].probe;
+		if (i)
+			seat->after_ns[i - 1] = sightings[i].time_ns - seat->first_ns;
+	}
+}
+
+/* The leg's sightings, whatever they are like. */
+static int seat_see(struct join *join, struct seat *seat, const struct leg *leg)
+{
+	uint32_t data = leg_data(leg, seat), count = seat->few;
+	struct sighting few[JOURNEY_INLINE];
+	int err;
+
+	if (count != SEAT_MANY && seat_holds(seat, leg)) {
+		seat_expand(seat, few);
+		sightings_merge(join, few, count, leg, data);
+		seat_compress(seat, few, count + leg->count);
+		return 0;
+	}
+	err = seat_reserve(join, seat, (count == SEAT_MANY ? seat->nmany : count) + leg->count);
+	if (err)
+		return err;
+	sightings_merge(join, seat->many, seat->nmany, leg, data);
+	seat->nmany += leg->count;
 	return 0;
 }
 
-static int join_begin(struct join *join, const struct vnt_event *event, uint32_t hash)
+static int join_begin(struct join *join, const struct leg *leg, uint32_t hash)
 {
 	struct seat *seat;
 	int err = join_add(join, hash, &seat);
 
 	if (err)
 		return err;
-	seat->flow = event->flow;
-	seat->key = event->key;
-	seat->number = join->number;
-	seat->first_ns = join->now_ns;
+	seat->flow = leg->flow;
+	seat->key = leg->key;
+	seat->number = leg->number;
+	seat->first_ns = leg->first_ns;
+	seat->length = leg->length;
+	seat->payload = leg->payload;
+	seat->flags = leg->flags;
+	seat->id = leg->id;
+	if (!leg->segment) {
+		memcpy(seat->after_ns, leg->after_ns, sizeof(seat->after_ns));
+		memcpy(seat->probes, leg->probes, sizeof(seat->probes));
+		seat->few = leg->count;
+		return 0;
+	}
 	seat->few = 0;
-	seat->length = event->length;
-	seat->payload = event->payload;
-	seat->flags = event->flags;
-	seat->id = event->id;
-	err = seat_see(join, seat, event);
+	err = seat_see(join, seat, leg);
 	if (err)
 		join_drop(join);
 	return err;
 }
 
-/* Nearly always the packet is as it was when it was seen first. */
-static int join_event(struct join *join, const struct vnt_event *event, uint32_t hash)
+/* Is the leg all of the packet as it was, and behind all of the journey? Nearly always it is. */
+static bool seat_goes_on(const struct seat *seat, const struct leg *leg)
 {
-	struct seat *seat;
-	uint64_t after_ns;
+	uint64_t after_ns = leg->first_ns - seat->first_ns;
 
-	if (event->time_ns > join->now_ns)
-		join->now_ns = event->time_ns;
-	seat = join_index_find(join, event->flow, event->key, hash);
-	if (!seat)
-		return join_begin(join, event, hash);
-	after_ns = join->now_ns - seat->first_ns;
-	if (seat->few >= JOURNEY_INLINE || after_ns > UINT32_MAX || event->segment ||
-	    event->flags != seat->flags || event->payload != seat->payload ||
-	    event->length != seat->length)
-		return seat_see(join, seat, event);
-	seat->after_ns[seat->few - 1] = after_ns;
-	seat->probes[seat->few++] = event->probe;
-	return 0;
+	return (uint64_t)seat->few + leg->count <= JOURNEY_INLINE && leg->length == seat->length &&
+	       leg->payload == seat->payload && leg->flags == seat->flags && !leg->segment &&
+	       after_ns > (seat->few > 1 ? seat->after_ns[seat->few - 2] : 0) &&
+	       after_ns + (leg->count > 1 ? leg->after_ns[leg->count - 2] : 0) <= UINT32_MAX;
 }
 
-int join_push_some(struct join *join, const struct vnt_event *events, const uint32_t *numbers,
-		   size_t count, size_t *taken)
+static void seat_go_on(struct seat *seat, const struct leg *leg)
+{
+	uint32_t after_ns = leg->first_ns - seat->first_ns, at = seat->few;
+
+	seat->after_ns[at - 1] = after_ns;
+	seat->probes[at] = leg->probes[0];
+	for (uint16_t i = 1; i < leg->count; i++) {
+		seat->after_ns[at + i - 1] = after_ns + leg->after_ns[i - 1];
+		seat->probes[at + i] = leg->probes[i];
+	}
+	seat->few += leg->count;
+}
+
+/* Cuts the leg where the journey's horizon is. */
+static void join_cut(struct join *join, struct leg *leg, uint64_t first_ns)
+{
+	uint16_t count = leg->count;
+
+	while (leg_time(leg, count - 1) - first_ns > join->horizon_ns)
+		count--;
+	leg_cut(leg, count, &join->rest);
+	join->has_rest = true;
+}
+
+static int join_leg(struct join *join, const struct leg *leg, uint32_t hash)
+{
+	struct seat *seat;
+	struct leg part;
+	uint64_t first_ns;
+	int err;
+
+	join->now_ns = leg->first_ns;
+	seat = join_index_find(join, leg->flow, leg->key, hash);
+	first_ns = seat ? seat->first_ns : leg->first_ns;
+	if (leg_time(leg, leg->count - 1) - first_ns > join->horizon_ns) {
+		part = *leg;
+		join_cut(join, &part, first_ns);
+		leg = &part;
+	}
+	if (!seat)
+		err = join_begin(join, leg, hash);
+	else if (seat_goes_on(seat, leg))
+		return seat_go_on(seat, leg), 0;
+	else
+		err = seat_see(join, seat, leg);
+	join->has_rest &= !err;
+	return err;
+}
+
+int join_push(struct join *join, const struct leg *legs, size_t count, size_t *taken)
 {
 	uint32_t hashes[2][JOIN_AHEAD];
 	int err = 0, side = 0;
 	size_t end = join_ahead(count);
 
-	join_index_fetch(join, events, end, hashes[side]);
-	for (*taken = 0; *taken < count && !err; side = !side) {
+	join_index_fetch(join, legs, end, hashes[side]);
+	for (*taken = 0; *taken < count && !err && !join->has_rest; side = !side) {
 		const uint32_t *hash = hashes[side];
 		size_t next = join_ahead(count - end);
 
-		join_index_fetch(join, events + end, next, hashes[!side]);
+		join_index_fetch(join, legs + end, next, hashes[!side]);
 		join_index_fetch_seats(join, hash, end - *taken);
-		for (; *taken < end && !err; *taken += !err) {
-			if (numbers)
-				join->number = numbers[*taken];
-			err = join_event(join, &events[*taken], *hash++);
-			join->number += !err;
-		}
+		for (; *taken < end && !err && !join->has_rest; *taken += !err)
+			err = join_leg(join, &legs[*taken], *hash++);
 		if (!err)
 			err = join_expire(join);
 		end += next;
@@ -261,11 +345,14 @@ int join_push_some(struct join *join, const struct vnt_event *events, const uint
 	return err;
 }
 
-int join_push(struct join *join, const struct vnt_event *events, size_t count)
+bool join_rest(struct join *join, struct leg *rest)
 {
-	size_t taken;
+	bool has_rest = join->has_rest;
 
-	return join_push_some(join, events, NULL, count, &taken);
+	if (has_rest)
+		*rest = join->rest;
+	join->has_rest = false;
+	return has_rest;
 }
 
 /* The sightings are copied, as the seat is. */
@@ -289,14 +376,6 @@ static int seat_keep(struct join *join, struct seat *seat)
 	return 0;
 }
 
-/* When it was seen last. */
-static uint64_t seat_last(const struct seat *seat)
-{
-	if (seat->few == SEAT_MANY)
-		return seat->many[seat->nmany - 1].time_ns;
-	return seat->first_ns + (seat->few > 1 ? seat->after_ns[seat->few - 2] : 0);
-}
-
 int join_adopt(struct join *join, const struct seat *adopted)
 {
 	struct seat *seat;
@@ -308,8 +387,8 @@ int join_adopt(struct join *join, const struct seat *adopted)
 	err = seat_keep(join, seat);
 	if (err)
 		join_drop(join);
-	else if (seat_last(seat) > join->now_ns)
-		join->now_ns = seat_last(seat);
+	else
+		join->now_ns = adopted->first_ns;
 	return err;
 }
 
@@ -353,6 +432,11 @@ size_t join_memory(const struct join *join)
 size_t join_needed(const struct join *join)
 {
 	return join->needed;
+}
+
+void join_probes(struct join *join, const struct probe *probes)
+{
+	join->probes = probes;
 }
 
 uint64_t join_now(const struct join *join)

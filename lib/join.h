@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * join.h - from a stream of events in time order to journeys.
+ * join.h - from a stream of legs (legs.h), in order of their first event, to journeys.
  *
  * A journey is all events of one (flow, key). It ends when the stream's time has passed its first
- * event by more than the horizon. Journeys wait in a ring, in order of their first event, 88 bytes each
+ * event by more than the horizon; what of a leg comes later is another leg. Journeys wait in a ring, in order of their first event, 88 bytes each
  * unless they are unusual, and are found by hash chains. So few bytes they are handed out in, too: whoever
  * looks at one expands it.
  */
@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "event.h"
+#include "legs.h"
 
-#define JOURNEY_INLINE 8 /* sightings kept in the journey itself; a power of two */
+#define JOURNEY_INLINE LEG_MAX /* sightings kept in the journey itself; a power of two */
 
 #define SIGHTING_FRAGMENT (1u << 31)
 
@@ -32,7 +32,7 @@ struct sighting {
 struct journey {
 	uint64_t flow;
 	uint64_t key;
-	uint32_t number; /* of its first event; numbers wrap around */
+	uint32_t number; /* of its first leg; numbers wrap around */
 	uint32_t length; /* this and the next three: as its first event has it */
 	uint32_t payload;
 	uint16_t flags;
@@ -100,19 +100,21 @@ int join_open(struct join **join, uint64_t horizon_ns, seat_fn done, void *conte
 #define JOIN_MEMORY_MIN (64u << 10)
 void join_limit(struct join *join, size_t memory);
 
+/* The probes that sightings are of: of those at the same time those of one input stay in their order, and others
+ * come in that of the inputs. Until this is said all are of one. */
+void join_probes(struct join *join, const struct probe *probes);
+
 /*
- * Journeys that end are handed out in order of their first event. An event that is older than the
- * one before it counts as of the same time. 0, -ENOMEM, what `done` returned, or -ENOBUFS: the
- * journeys do not fit into the limit.
+ * Journeys that end are handed out in order of their first event. *taken says how many legs were joined up to
+ * an error, or up to one of which the join took a part only: then join_rest() has the other one. 0, -ENOMEM,
+ * what `done` returned, or -ENOBUFS: the journeys do not fit into the limit.
  */
-int join_push(struct join *join, const struct vnt_event *events, size_t count);
+int join_push(struct join *join, const struct leg *legs, size_t count, size_t *taken);
 
-/* The same, but *taken says how many events were joined up to an error, and `numbers` are those of the
- * events; NULL: they are counted. */
-int join_push_some(struct join *join, const struct vnt_event *events, const uint32_t *numbers,
-		   size_t count, size_t *taken);
+/* Is there a rest, to be pushed when its turn comes? It is fetched at once. */
+bool join_rest(struct join *join, struct leg *rest);
 
-/* Begins with a journey that another join had in flight: before any event, in order of their
+/* Begins with a journey that another join had in flight: before any leg, in order of their
  * numbers. As join_push(). */
 int join_adopt(struct join *join, const struct seat *adopted);
 
@@ -121,7 +123,7 @@ int join_flush_some(struct join *join,
 		    size_t count); /* so many, the first ones; 1: there are more */
 int join_evict(struct join *join, seat_fn taker, void *context); /* the same, to `taker` */
 size_t join_memory(const struct join *join);                     /* bytes that it takes now */
-uint64_t join_now(const struct join *join);                      /* time of the last event */
+uint64_t join_now(const struct join *join);                      /* time of the last leg */
 size_t join_needed(const struct join *join); /* bytes that would have been enough, after -ENOBUFS */
 void join_close(struct join *join);          /* accepts NULL; hands nothing out */
 

@@ -162,11 +162,11 @@ struct seat *join_index_find(const struct join *join, uint64_t flow, uint64_t ke
 	return seat ? seat : join_search(join, flow, key, hash);
 }
 
-void join_index_fetch(const struct join *join, const struct vnt_event *events, size_t count,
+void join_index_fetch(const struct join *join, const struct leg *legs, size_t count,
 		      uint32_t *hashes)
 {
 	for (size_t i = 0; i < count; i++) {
-		hashes[i] = join_hash_packet(join, events[i].flow, events[i].key);
+		hashes[i] = join_hash_packet(join, legs[i].flow, legs[i].key);
 		__builtin_prefetch(join_bucket(join, hashes[i]));
 	}
 }

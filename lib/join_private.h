@@ -5,7 +5,7 @@
 
 #include "join.h"
 
-#define JOIN_AHEAD 64 /* events that are fetched for at once, before the ones before are joined */
+#define JOIN_AHEAD 64 /* legs that are fetched for at once, before the ones before are joined */
 #define BUCKET     8
 
 /*
@@ -34,7 +34,9 @@ struct join {
 	size_t many;     /* bytes of the sightings that are not in the ring */
 	size_t memory;   /* bytes that all of it may take */
 	size_t needed;   /* when it was too little */
-	uint32_t number; /* of the next event */
+	const struct probe *probes; /* or NULL */
+	bool has_rest;
+	struct leg rest;
 	uint64_t horizon_ns;
 	uint64_t now_ns;
 	uint64_t flow_mask;
@@ -67,12 +69,12 @@ size_t join_index_size(size_t seats); /* bytes, for a ring of that size */
 /* The journey comes next: its number is that behind the last one in flight. */
 void join_index_add(struct join *join, uint32_t number, uint32_t hash);
 
-/* The journey that a packet's events are part of now, or NULL. */
+/* The journey that a packet's legs are part of now, or NULL. */
 struct seat *join_index_find(const struct join *join, uint64_t flow, uint64_t key, uint32_t hash);
 
-/* Fetches into the cache where the journeys of the events are found, JOIN_AHEAD at most; and a while later
+/* Fetches into the cache where the journeys of the legs are found, JOIN_AHEAD at most; and a while later
  * these. */
-void join_index_fetch(const struct join *join, const struct vnt_event *events, size_t count,
+void join_index_fetch(const struct join *join, const struct leg *legs, size_t count,
 		      uint32_t *hashes);
 void join_index_fetch_seats(const struct join *join, const uint32_t *hashes, size_t count);
 

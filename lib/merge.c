@@ -52,9 +52,13 @@ uint64_t merge_offset(const struct merge *merge)
 
 size_t merge_memory(const struct merge *merge)
 {
-	size_t events = 2ull * ROUND * SORT_MAX * sizeof(struct vnt_event);
+	size_t rows = 2ull * ROUND * SORT_MAX *
+		      (merge->maker ? sizeof(struct leg) : sizeof(struct vnt_event));
+	size_t legs = merge->maker ? sizeof(*merge->maker) +
+					     merge->ninputs * sizeof(*merge->inputs->legs)
+				   : 0;
 
-	return sizeof(*merge) + events + merge->rounds[merge->side].memory;
+	return sizeof(*merge) + rows + legs + merge->rounds[merge->side].memory;
 }
 
 struct pool *merge_pool(struct merge *merge)
@@ -156,7 +160,7 @@ static bool take_runs(struct merge *merge, const struct place *stop, uint64_t fi
 		uint64_t last_ns;
 
 		merge->taken[i] = 0;
-		if (!has_rows(input) || input->batch.type != BATCH_EVENTS ||
+		if (!has_rows(input) || input->batch.type == BATCH_EPOCHS ||
 		    !last_time(stop, i, &last_ns))
 			continue;
 		last_ns = until_ns < last_ns ? until_ns : last_ns;
@@ -186,6 +190,18 @@ static uint64_t end_of_step(const struct merge *merge, uint64_t first_ns)
 	return first_ns < UINT64_MAX - merge->width_ns ? first_ns + merge->width_ns : UINT64_MAX;
 }
 
+static void gather_legs(struct merge *merge, const uint64_t *keys, size_t count)
+{
+	struct leg *leg = merge->making->legs;
+
+	for (size_t i = 0; i < count; i++, leg++) {
+		struct source source = merge->sources[keys[i] % SORT_MAX];
+
+		*leg = merge->inputs[source.input].batch.legs[source.at];
+		leg->number = merge->nlegs++;
+	}
+}
+
 static void gather(struct merge *merge, const uint64_t *keys, uint64_t first_ns, size_t count)
 {
 	struct vnt_event *event = merge->making->events;
@@ -197,6 +213,7 @@ static void gather(struct merge *merge, const uint64_t *keys, uint64_t first_ns,
 		*event = input->batch.events[source.at];
 		event->time_ns = first_ns + (keys[i] >> SORT_LOG);
 		event->probe = input->probes[event->probe];
+		event->packet = 0; /* other inputs count theirs too */
 	}
 }
 
@@ -217,11 +234,16 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 		merge->width_ns = merge->width_ns * 2 + 1;
 	if (merge->taken[first->input] < count)
 		keys = sorter_run(&merge->sorter, count);
-	gather(merge, keys, first->time_ns, count);
+	if (merge->maker)
+		gather_legs(merge, keys, count);
+	else
+		gather(merge, keys, first->time_ns, count);
 	if (!has_rows(&merge->inputs[stop.input]))
 		merge->refill = stop.input;
-	*batch = (struct batch){
-		.type = BATCH_EVENTS, .count = count, .events = merge->making->events};
+	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .rows = merge->making->events};
+	if (merge->maker)
+		*batch = (struct batch){
+			.type = BATCH_LEGS, .count = count, .rows = merge->making->legs};
 	return 1;
 }
 
@@ -295,11 +317,11 @@ static int refill(struct merge *merge, struct batch *batch)
 	err = merge_input_next(input, batch);
 	if (err < 0)
 		return err;
-	if (err && !merge_has_times(batch->type))
-		return pass_rows(merge, input, batch);
-	merge->filled += merge->refill == merge->filled;
-	merge->refill = merge->filled;
-	return 0;
+	if (!err || has_rows(input)) {
+		merge->filled += merge->refill == merge->filled;
+		merge->refill = merge->filled;
+	}
+	return err && !merge_has_times(batch->type) ? pass_rows(merge, input, batch) : 0;
 }
 
 /* Before all else: what it says of times must be known before these. */

@@ -44,6 +44,10 @@ void merge_set_horizon(struct merge *merge, uint64_t horizon_ns);
  * out is the same. Before the first merge_next(). 0 or -errno. */
 int merge_threads(struct merge *merge, unsigned int threads);
 
+/* From the first merge_next() on it yields legs (legs.h), each of no more than so many nanoseconds, in place
+ * of events, and their counts before them. 0 or -ENOMEM. */
+int merge_legs(struct merge *merge, uint64_t span_ns);
+
 /* What they run, for others to use too; owned by the merge. */
 struct pool *merge_pool(struct merge *merge);
 

@@ -22,7 +22,7 @@ static uint64_t correct(const struct merge_input *input, uint64_t time_ns)
 
 bool merge_has_times(enum batch_type type)
 {
-	return type == BATCH_EVENTS || type == BATCH_EPOCHS;
+	return type == BATCH_EVENTS || type == BATCH_LEGS || type == BATCH_EPOCHS;
 }
 
 uint64_t merge_input_time(struct merge_input *input)
@@ -32,6 +32,8 @@ uint64_t merge_input_time(struct merge_input *input)
 
 	if (input->timed == input->at)
 		return input->time_ns;
+	if (batch->type == BATCH_LEGS)
+		return batch->legs[input->at].first_ns;
 	if (batch->type == BATCH_EVENTS)
 		time_ns = batch->events[input->at].time_ns;
 	else
@@ -43,12 +45,24 @@ uint64_t merge_input_time(struct merge_input *input)
 	return input->time_ns;
 }
 
-size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *times, size_t room)
+static size_t take_legs(const struct merge_input *input, uint64_t until_ns, uint64_t *times,
+			size_t room)
+{
+	const struct leg *legs = input->batch.legs + input->at;
+	size_t taken = 0;
+
+	for (; taken < room && legs[taken].first_ns <= until_ns; taken++)
+		times[taken] = legs[taken].first_ns;
+	return taken;
+}
+
+static size_t take_events(struct merge_input *input, uint64_t until_ns, uint64_t *times,
+			  size_t room)
 {
 	const struct vnt_event *events = input->batch.events + input->at;
-	size_t left = input->batch.count - input->at, taken = 0;
+	size_t taken = 0;
 
-	while (taken < room && taken < left) {
+	while (taken < room) {
 		uint64_t time_ns;
 
 		__builtin_prefetch(&events[taken + PREFETCH]);
@@ -57,12 +71,29 @@ size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *
 			break;
 		times[taken++] = time_ns;
 	}
+	return taken;
+}
+
+size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *times, size_t room)
+{
+	size_t left = input->batch.count - input->at, taken;
+
+	room = room < left ? room : left;
+	taken = input->batch.type == BATCH_LEGS ? take_legs(input, until_ns, times, room)
+						: take_events(input, until_ns, times, room);
 	input->at += taken;
 	return taken;
 }
 
 /* Hashes mean the same in all domains. */
 static void map_hashed(const struct merge_input *input, void *row)
+{
+	(void)input;
+	(void)row;
+}
+
+/* Legs and their counts were made with the merge's numbers. */
+static void map_counted(const struct merge_input *input, void *row)
 {
 	(void)input;
 	(void)row;
@@ -136,6 +167,7 @@ static const struct {
 	[BATCH_TRANSLATIONS] = {sizeof(struct translation_row), map_translation},
 	[BATCH_VMS] = {sizeof(struct vm_row), map_vm},
 	[BATCH_RANGES] = {sizeof(struct range_row), map_range},
+	[BATCH_COUNTS] = {sizeof(struct count_row), map_counted},
 };
 
 size_t merge_row_size(enum batch_type type)
@@ -347,10 +379,39 @@ static int take_batch(struct merge_input *input, struct batch *batch)
 	return 1;
 }
 
+static void set_current(struct merge_input *input, const struct batch *batch)
+{
+	input->batch = *batch;
+	input->at = 0;
+	input->timed = SIZE_MAX;
+}
+
+/* The next part of the events becomes legs; *batch is their counts. */
+static void make_legs(struct merge_input *input, struct batch *batch)
+{
+	const struct vnt_event *events = input->events.events + input->part;
+	size_t left = input->events.count - input->part;
+	size_t count = left < LEGS_EVENTS ? left : LEGS_EVENTS;
+	struct legs *legs = input->legs;
+
+	input->end_ns = correct(input, events[count - 1].time_ns);
+	legs_make(input->maker, legs, events, count, &input->timeline, &input->piece,
+		  input->probes);
+	input->part += count;
+	set_current(input, &(struct batch){
+				   .type = BATCH_LEGS, .count = legs->count, .legs = legs->legs});
+	*batch = (struct batch){
+		.type = BATCH_COUNTS, .count = legs->ncounts, .counts = legs->counts};
+}
+
 int merge_input_next(struct merge_input *input, struct batch *batch)
 {
 	int err = 0;
 
+	if (input->part < input->events.count) {
+		make_legs(input, batch);
+		return 1;
+	}
 	if (input->delivered == input->nahead) {
 		drop_rows(input);
 		if (can_read_on(input))
@@ -358,13 +419,16 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 	}
 	if (!err)
 		err = take_batch(input, batch);
+	if (err > 0 && batch->type == BATCH_EVENTS && input->legs) {
+		input->events = *batch;
+		input->part = 0;
+		make_legs(input, batch);
+		return 1;
+	}
 	if (err > 0 && batch->type == BATCH_EVENTS)
 		input->end_ns = correct(input, batch->events[batch->count - 1].time_ns);
-	if (err > 0 && merge_has_times(batch->type)) {
-		input->batch = *batch;
-		input->at = 0;
-		input->timed = SIZE_MAX;
-	}
+	if (err > 0 && merge_has_times(batch->type))
+		set_current(input, batch);
 	return err;
 }
 
@@ -377,6 +441,7 @@ void merge_input_release(struct merge_input *input)
 {
 	fetch_stop(&input->fetch);
 	drop_rows(input);
+	free(input->legs);
 	free(input->ahead);
 	free(input->anchors);
 	free(input->domains);

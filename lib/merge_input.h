@@ -6,6 +6,7 @@
 #include "activity.h"
 #include "clock_estimate.h"
 #include "fetch.h"
+#include "legs.h"
 
 /* Rows that were read and whose turn has not come; owns them. */
 struct ahead {
@@ -33,7 +34,11 @@ struct merge_input {
 	size_t delivered;     /* of `ahead` */
 	struct batch waiting; /* events behind them; count 0 if none */
 	bool exhausted;       /* there is nothing behind them */
-	struct batch batch;   /* events or epochs that are being taken; empty at first */
+	struct legs *legs;    /* what events become, if it is not NULL */
+	struct legs_maker *maker; /* then; of all inputs */
+	struct batch events;  /* ... and those that are becoming it, a part at a time, */
+	size_t part;          /* ... the next one from here on */
+	struct batch batch;   /* events, legs or epochs that are being taken; empty at first */
 	size_t at;            /* the next one of them */
 	size_t timed;         /* the one of them whose time on the merge's clock is time_ns */
 	uint64_t time_ns;
@@ -52,11 +57,11 @@ struct merge_input {
 /* Reads until every domain's first anchor or the first event is seen, and keeps what it read. */
 int merge_input_read_ahead(struct merge_input *input);
 
-/* Events and epochs have their place in the order of time, other rows only in that of their input. */
+/* Events, legs and epochs have their place in the order of time, other rows only in that of their input. */
 bool merge_has_times(enum batch_type type);
 
-/* 1: the next batch, as the input has it; one that has times is now the current one. 0: the end;
- * -errno. */
+/* 1: the next batch, as the input has it; one that has times is now the current one, and so are the legs
+ * that come behind counts. 0: the end; -errno. */
 int merge_input_next(struct merge_input *input, struct batch *batch);
 
 /*
@@ -65,7 +70,7 @@ int merge_input_next(struct merge_input *input, struct batch *batch);
  */
 uint64_t merge_input_time(struct merge_input *input);
 
-/* Goes on behind the events with times up to and with until_ns, at most `room` of them; returns how many,
+/* Goes on behind the events or legs with times up to and with until_ns, at most `room` of them; returns how many,
  * with their times on the merge's clock. */
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *times, size_t room);
 

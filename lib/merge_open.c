@@ -21,6 +21,35 @@ static int make_room(struct merge *merge)
 	return 0;
 }
 
+static int make_legs_room(struct merge *merge)
+{
+	for (size_t i = 0; i < merge->ninputs; i++) {
+		merge->inputs[i].maker = merge->maker;
+		merge->inputs[i].legs = malloc(sizeof(*merge->inputs[i].legs));
+		if (!merge->inputs[i].legs)
+			return -ENOMEM;
+	}
+	for (int i = 0; i < 2 * ROUND; i++) {
+		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
+
+		free(merged->events);
+		merged->events = NULL;
+		merged->legs = malloc(SORT_MAX * sizeof(*merged->legs));
+		if (!merged->legs)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int merge_legs(struct merge *merge, uint64_t span_ns)
+{
+	merge->maker = calloc(1, sizeof(*merge->maker));
+	if (!merge->maker)
+		return -ENOMEM;
+	merge->maker->span_ns = span_ns < UINT32_MAX ? span_ns : UINT32_MAX;
+	return make_legs_room(merge);
+}
+
 static int take_readers(struct merge *merge, struct reader **readers, size_t count, log_fn log,
 			void *log_context)
 {
@@ -158,8 +187,10 @@ void merge_close(struct merge *merge)
 	free(merge->taken);
 	for (int i = 0; i < 2 * ROUND; i++) {
 		free(merge->rounds[i / ROUND].merged[i % ROUND].events);
+		free(merge->rounds[i / ROUND].merged[i % ROUND].legs);
 		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
 	}
+	free(merge->maker);
 	free(merge->ranges.rows);
 	trace_info_release(&merge->info);
 	free(merge);

@@ -21,12 +21,13 @@ _Static_assert(DECODED % DECODER_CHUNK == 0, "what is kept of a damaged block is
 struct merged {
 	struct batch batch;
 	int result;               /* as of merge_next() */
-	struct vnt_event *events; /* SORT_MAX of them */
+	struct vnt_event *events; /* SORT_MAX of them; or NULL, */
+	struct leg *legs;         /* and that many of these */
 	void *rows;               /* what a row batch was copied to */
 	size_t rows_size;
 };
 
-/* Where an event of a step is. */
+/* Where an event, or leg, of a step is. */
 struct source {
 	uint32_t input;
 	uint32_t at; /* in its batch */
@@ -53,6 +54,8 @@ struct merge {
 	struct source sources[SORT_MAX]; /* ... of all inputs, one's behind another's, */
 	struct sorter sorter;            /* and their times since the first one */
 	struct merged *making;
+	struct legs_maker *maker; /* if events become legs, else NULL */
+	uint32_t nlegs;
 	struct pool *pool;
 	struct task task;    /* makes a round */
 	unsigned int thread; /* that runs it */

@@ -130,13 +130,15 @@ static uint64_t name_key(const struct probe *probe)
 	return hash_bytes(probe->domain, probe->name, strlen(probe->name));
 }
 
-static int join_probe(struct tables *tables, const struct probe *probe, uint16_t domain)
+static int join_probe(struct tables *tables, const struct probe *probe, uint16_t domain,
+		      uint32_t input)
 {
 	struct probe joined = *probe;
 	uint32_t first;
 	int index;
 
 	joined.domain = domain;
+	joined.input = input;
 	first = map_find(&tables->names, name_key(&joined));
 	while (first != MAP_NONE && map_find(&tables->names, name_key(&joined)) != MAP_NONE)
 		number_name(joined.name, sizeof(joined.name), probe->name,
@@ -312,7 +314,7 @@ static int join_input(struct tables *tables, size_t index)
 	for (size_t i = 0; err >= 0 && i < info->nprobes; i++) {
 		const struct probe *probe = &info->probes[i];
 
-		err = join_probe(tables, probe, input->domains[probe->domain]);
+		err = join_probe(tables, probe, input->domains[probe->domain], index);
 		input->probes[i] = err;
 	}
 	return err < 0 ? err : 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "array.h"
+#include "later.h"
 #include "map.h"
 #include "spill.h"
 #include "tape.h"
@@ -16,17 +17,11 @@
 
 _Static_assert(BUFFERED + JOIN_MEMORY_MIN <= SPILL_MEMORY_MIN, "what a spill needs at least");
 
-/* An event as it goes to a file. */
-struct spilled {
-	struct vnt_event event;
-	uint32_t number;
-};
-
-/* Journeys that were in flight when the spilling began, and behind them the events. */
+/* Journeys that were in flight when the spilling began, and behind them the legs. */
 struct part {
 	struct tape tape;
 	uint64_t journeys;
-	uint64_t events;
+	uint64_t legs;
 };
 
 /* Finished journeys in order, and the first one that was not handed out. */
@@ -40,6 +35,8 @@ struct run {
 
 struct spill {
 	struct join *join; /* NULL while spilling */
+	struct later later;
+	const struct probe *probes;
 	uint64_t horizon_ns;
 	uint64_t flow_mask;
 	size_t memory;
@@ -51,11 +48,10 @@ struct spill {
 	struct part parts[PARTS];
 	struct run *runs; /* PARTS of them, while these are made and merged */
 	uint64_t now_ns;
-	uint32_t number; /* of the next event */
 	size_t needed;
 };
 
-/* Empty, with the horizon, mask, limit, level and taker of another one. */
+/* Empty, with the horizon, mask, probes, limit, level and taker of another one. */
 static int spill_make(struct spill **out, const struct spill *like)
 {
 	struct spill *spill = malloc(sizeof(*spill));
@@ -72,6 +68,7 @@ static int spill_make(struct spill **out, const struct spill *like)
 	}
 	spill_limit(spill, like->memory);
 	spill_mask_flows(spill, like->flow_mask);
+	spill_probes(spill, like->probes);
 	*out = spill;
 	return 0;
 }
@@ -96,7 +93,8 @@ void spill_limit(struct spill *spill, size_t memory)
 
 size_t spill_memory(const struct spill *spill)
 {
-	return sizeof(*spill) + (spill->join ? join_memory(spill->join) : BUFFERED);
+	return sizeof(*spill) + spill->later.room * sizeof(*spill->later.legs) +
+	       (spill->join ? join_memory(spill->join) : BUFFERED);
 }
 
 void spill_watch(struct spill *spill, spill_fn watch, void *context)
@@ -109,6 +107,12 @@ void spill_mask_flows(struct spill *spill, uint64_t mask)
 {
 	spill->flow_mask = mask;
 	join_mask_flows(spill->join, mask);
+}
+
+void spill_probes(struct spill *spill, const struct probe *probes)
+{
+	spill->probes = probes;
+	join_probes(spill->join, probes);
 }
 
 /* Each level divides by other bits of the hash. */
@@ -152,16 +156,13 @@ static int spill_seat(void *context, const struct seat *seat)
 	return write_seat(&part->tape, seat);
 }
 
-static int spill_event(struct spill *spill, const struct vnt_event *event, uint32_t number)
+static int spill_leg(struct spill *spill, const struct leg *leg)
 {
-	struct part *part = spill_part(spill, event->flow, event->key);
-	struct spilled spilled = {*event, number};
+	struct part *part = spill_part(spill, leg->flow, leg->key);
 
-	if (event->time_ns > spill->now_ns)
-		spill->now_ns = event->time_ns;
-	spilled.event.time_ns = spill->now_ns;
-	part->events++;
-	return tape_write(&part->tape, &spilled, sizeof(spilled));
+	spill->now_ns = leg->first_ns;
+	part->legs++;
+	return tape_write(&part->tape, leg, sizeof(*leg));
 }
 
 static void spill_close_join(struct spill *spill)
@@ -184,21 +185,59 @@ static int spill_begin(struct spill *spill, int err)
 	return err;
 }
 
-/* `numbers` as of join_push_some(). */
-static int spill_push_some(struct spill *spill, const struct vnt_event *events,
-			   const uint32_t *numbers, size_t count)
+/* As join_push(). */
+static int spill_some(struct spill *spill, const struct leg *legs, size_t count, size_t *taken)
 {
-	size_t done = 0;
+	struct leg rest;
 	int err = 0;
 
+	*taken = 0;
 	if (spill->join) {
-		err = join_push_some(spill->join, events, numbers, count, &done);
-		spill->number += done;
-		if (err)
-			err = spill_begin(spill, err);
+		err = join_push(spill->join, legs, count, taken);
+		if (!err)
+			return join_rest(spill->join, &rest) ? later_add(&spill->later, &rest) : 0;
+		err = spill_begin(spill, err);
 	}
-	for (; done < count && !err; done++, spill->number++)
-		err = spill_event(spill, &events[done], numbers ? numbers[done] : spill->number);
+	for (; *taken < count && !err; *taken += !err)
+		err = spill_leg(spill, &legs[*taken]);
+	return err;
+}
+
+/* The first of those that wait. */
+static int spill_late(struct spill *spill)
+{
+	struct leg leg = later_take(&spill->later);
+	size_t taken;
+
+	return spill_some(spill, &leg, 1, &taken);
+}
+
+/* How many of the legs come before the first one that waits. */
+static size_t spill_before(const struct spill *spill, const struct leg *legs, size_t count)
+{
+	size_t n = 0;
+
+	if (!spill->later.count)
+		return count;
+	while (n < count && !later_is_due(&spill->later, &legs[n]))
+		n++;
+	return n;
+}
+
+static int spill_legs(struct spill *spill, const struct leg *legs, size_t count)
+{
+	size_t done = 0, before, taken;
+	int err = 0;
+
+	while (done < count && !err) {
+		before = spill_before(spill, legs + done, count - done);
+		if (!before) {
+			err = spill_late(spill);
+			continue;
+		}
+		err = spill_some(spill, legs + done, before, &taken);
+		done += taken;
+	}
 	return err;
 }
 
@@ -208,13 +247,18 @@ static bool spill_is_over(const struct spill *spill)
 	return spill->join && join_memory(spill->join) > spill->memory - BUFFERED;
 }
 
-int spill_push(struct spill *spill, const struct vnt_event *events, size_t count)
+int spill_push(struct spill *spill, const struct leg *legs, size_t count)
 {
 	int err = 0;
 
 	if (spill_is_over(spill))
 		err = spill_begin(spill, -ENOBUFS);
-	return err ? err : spill_push_some(spill, events, NULL, count);
+	return err ? err : spill_legs(spill, legs, count);
+}
+
+int spill_push_later(struct spill *spill, const struct leg *leg)
+{
+	return later_add(&spill->later, leg);
 }
 
 static int spill_adopt(struct spill *spill, const struct seat *seat)
@@ -234,8 +278,8 @@ static int spill_adopt(struct spill *spill, const struct seat *seat)
 static int part_replay(struct part *part, struct spill *spill)
 {
 	struct sighting *many = NULL;
-	struct spilled spilled;
 	struct seat seat;
+	struct leg leg;
 	size_t room = 0;
 	int err = 0;
 
@@ -245,10 +289,10 @@ static int part_replay(struct part *part, struct spill *spill)
 			err = spill_adopt(spill, &seat);
 	}
 	free(many);
-	for (; part->events && !err; part->events--) {
-		err = tape_read(&part->tape, &spilled, sizeof(spilled));
+	for (; part->legs && !err; part->legs--) {
+		err = tape_read(&part->tape, &leg, sizeof(leg));
 		if (!err)
-			err = spill_push_some(spill, &spilled.event, &spilled.number, 1);
+			err = spill_legs(spill, &leg, 1);
 	}
 	tape_release(&part->tape);
 	return err;
@@ -269,6 +313,7 @@ static int spill_join(struct spill *spill, struct part *part, struct run *run)
 	const struct spill like = {
 		.horizon_ns = spill->horizon_ns,
 		.flow_mask = spill->flow_mask,
+		.probes = spill->probes,
 		.memory = spill->memory,
 		.level = spill->level + 1,
 		.done = run_add,
@@ -360,8 +405,12 @@ static int spill_finish(struct spill *spill)
 
 int spill_flush(struct spill *spill)
 {
-	int err = spill->join ? spill_finish(spill) : 1;
+	int err = 0;
 
+	while (spill->later.count && !err)
+		err = spill_late(spill);
+	if (!err)
+		err = spill->join ? spill_finish(spill) : 1;
 	if (err <= 0)
 		return err;
 	err = 0;
@@ -395,6 +444,7 @@ void spill_close(struct spill *spill)
 	if (!spill)
 		return;
 	join_close(spill->join);
+	later_release(&spill->later);
 	for (int i = 0; i < PARTS; i++)
 		tape_release(&spill->parts[i].tape);
 	for (int i = 0; i < PARTS && spill->runs; i++) {

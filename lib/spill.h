@@ -2,7 +2,7 @@
 /*
  * spill.h - a join whose journeys may be more than memory holds.
  *
- * When they are, they and all events that follow go to temporary files (tempfile.h), divided by a hash
+ * When they are, they and all legs that follow go to temporary files (tempfile.h), divided by a hash
  * of the packet; at the end each of these is joined by itself, its journeys go to another file, and
  * those are merged (the Grace hash join: Kitsuregawa et al., 1983). A part that is still too large is
  * divided again. The journeys, and their order, are those of join.h, whatever the memory.
@@ -30,17 +30,21 @@ size_t spill_memory(const struct spill *spill); /* bytes that it takes now, abou
 typedef int (*spill_fn)(void *context);
 void spill_watch(struct spill *spill, spill_fn watch, void *context);
 
-void spill_mask_flows(struct spill *spill, uint64_t mask); /* as join_mask_flows() */
+void spill_mask_flows(struct spill *spill, uint64_t mask);               /* as join_mask_flows() */
+void spill_probes(struct spill *spill, const struct probe *probes); /* as join_probes() */
 
 /*
  * As join_push() and join_flush(): before the latter nothing is handed out any more, once memory was
  * too small. Also -errno of a temporary file; -ENOBUFS: the sightings of one packet alone do not fit, and
  * spill_needed() bytes would be needed. After spill_flush(), or an error, it can only be closed.
  */
-int spill_push(struct spill *spill, const struct vnt_event *events, size_t count);
+int spill_push(struct spill *spill, const struct leg *legs, size_t count);
+
+/* One whose turn has not come: behind others that are pushed, in order of time. 0 or -ENOMEM. */
+int spill_push_later(struct spill *spill, const struct leg *leg);
 int spill_flush(struct spill *spill);
 
-uint64_t spill_now(const struct spill *spill); /* time of the last event */
+uint64_t spill_now(const struct spill *spill); /* time of the last leg */
 size_t spill_needed(const struct spill *spill);
 bool spill_began(const struct spill *spill); /* was memory too small? */
 void spill_close(struct spill *spill);       /* accepts NULL; hands nothing out */

@@ -5,7 +5,7 @@
 #include "stats.h"
 #include "stats_private.h"
 
-#define EVENTS_PART 256
+#define PART 256 /* legs */
 
 _Static_assert(STATS_MEMORY_MIN >= SPILL_MEMORY_MIN, "the limit is the join's");
 
@@ -29,123 +29,134 @@ static int stats_cpu_row(struct stats *stats, uint16_t probe, uint16_t cpu, uint
 	return 0;
 }
 
-/* A domain's first event is the first of one of its probes. */
-static int stats_first_event(struct stats *stats, const struct vnt_event *event)
+static int stats_count_row(struct stats *stats, const struct count_row *row)
 {
-	uint16_t domain = stats->info->probes[event->probe].domain;
-	struct probe_count *probe = &stats->probes[event->probe];
+	uint16_t domain = stats->info->probes[row->probe].domain;
+	struct probe_count *probe = &stats->probes[row->probe];
+	uint32_t cpu;
+	int err = stats_cpu_row(stats, row->probe, row->cpu, &cpu);
 
-	probe->first_ns = event->time_ns;
-	probe->last_ns = event->time_ns;
-	for (size_t i = 0; i < CPU_ROWS; i++) {
-		int err = stats_cpu_row(stats, event->probe, event->cpu, &probe->cpu_rows[i]);
-
-		if (err)
-			return err;
-	}
-	if (!stats->domains[domain].seen) {
-		stats->domains[domain].seen = true;
-		return changes_domain(&stats->changes, spill_now(stats->join), domain,
-				      event->time_ns);
-	}
-	return 0;
-}
-
-static int stats_event(struct stats *stats, const struct vnt_event *event)
-{
-	struct probe_count *probe = &stats->probes[event->probe];
-	uint32_t *row = &probe->cpu_rows[event->cpu % CPU_ROWS];
-	int err = 0;
-
-	if (!probe->events)
-		err = stats_first_event(stats, event);
-	if (!err && stats->cpus[*row].cpu != event->cpu)
-		err = stats_cpu_row(stats, event->probe, event->cpu, row);
-	if (!err && event->outer)
-		err = tunnels_count(&stats->tunnels, event->probe, event->outer);
+	if (!err && row->outer)
+		err = tunnels_count(&stats->tunnels, row->probe, row->outer, row->events);
+	if (!err && row->first_ns < stats->domains[domain].first_ns)
+		err = changes_domain(&stats->changes, domain, row->first_ns);
 	if (err)
 		return err;
-	stats->cpus[*row].events++;
-	probe->events++;
-	probe->bytes += event->length;
-	if (event->time_ns > probe->last_ns)
-		probe->last_ns = event->time_ns;
+	if (row->first_ns < stats->domains[domain].first_ns)
+		stats->domains[domain].first_ns = row->first_ns;
+	if (!probe->events || row->first_ns < probe->first_ns)
+		probe->first_ns = row->first_ns;
+	if (row->last_ns > probe->last_ns)
+		probe->last_ns = row->last_ns;
+	stats->cpus[cpu].events += row->events;
+	probe->events += row->events;
+	probe->bytes += row->bytes;
 	return 0;
 }
 
-/*
- * The events with the flows as their senders made them, in `mapped`; or as they are. Which packets a
- * probe left out depends on the flow that it saw: where any does, translated ones are not joined, as
- * nothing could be said of those that are missing.
- */
-static const struct vnt_event *stats_translate(const struct stats *stats,
-					       const struct vnt_event *events, size_t count,
-					       struct vnt_event *mapped)
+static int stats_counts(struct stats *stats, const struct batch *batch)
 {
-	if (!stats->translations.count || (stats->samples && trace_flow_mask(stats->info)))
-		return events;
-	for (size_t i = 0; i < count; i++) {
-		mapped[i] = events[i];
-		mapped[i].flow = translations_origin(&stats->translations, stats->info,
-						     events[i].flow, events[i].time_ns,
-						     events[i].probe);
-	}
-	return mapped;
+	int err = 0;
+
+	for (size_t i = 0; i < batch->count && !err; i++)
+		err = stats_count_row(stats, &batch->counts[i]);
+	return err;
 }
 
 /*
  * Super-packets, and datagrams in fragments: by their payload, that is by flow, they are joined with what they
  * are cut into. Where probes keep some IDs only, later fragments are kept or not whatever became of the others;
- * and behind a translation they are of a flow that nobody knows.
+ * and behind a translation (of flow `before`) they are of a flow that nobody knows.
  */
-static int stats_expect(struct stats *stats, const struct vnt_event *events,
-			const struct vnt_event *mapped, size_t count)
+static int stats_expect(struct stats *stats, const struct leg *leg, uint64_t before)
+{
+	bool later = leg->flags & VNT_PACKET_LATER && !stats->samples;
+	bool apart = leg->flags & VNT_PACKET_FRAGMENT && leg->flow != before;
+	int err;
+
+	if (!(later || apart || leg->segment) || !trace_flow_mask(stats->info) ||
+	    segments_expected(stats->segments, leg->flow))
+		return 0;
+	err = stats_settle(stats);
+	if (err)
+		return err;
+	if (later)
+		return segments_expect_fragments(stats->segments, leg->flow, leg->first_ns);
+	return segments_expect(stats->segments, leg->flow, leg->first_ns);
+}
+
+static uint64_t stats_origin(const struct stats *stats, const struct leg *leg, uint16_t sighting)
+{
+	return translations_origin(&stats->translations, stats->info, leg->flow,
+				   leg_time(leg, sighting), leg->probes[sighting]);
+}
+
+/* Gives it the flow as its sender made it; where not all of it was of the same one, the others wait. */
+static int stats_translate(struct stats *stats, struct leg *leg)
+{
+	uint64_t before = leg->flow, origin = stats_origin(stats, leg, 0);
+	struct leg rest;
+	uint16_t same = 1;
+	int err = 0;
+
+	while (same < leg->count && stats_origin(stats, leg, same) == origin)
+		same++;
+	if (same < leg->count) {
+		leg_cut(leg, same, &rest);
+		err = stats_translate(stats, &rest);
+		if (!err)
+			err = spill_push_later(stats->join, &rest);
+	}
+	leg->flow = origin;
+	return err ? err : stats_expect(stats, leg, before);
+}
+
+/* To `legs`, which are as many as `from`. */
+static int stats_translate_all(struct stats *stats, const struct leg *from, struct leg *legs,
+			       size_t count)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < count && trace_flow_mask(stats->info) && !err; i++) {
-		uint64_t flow = mapped[i].flow, time_ns = events[i].time_ns;
-		bool later = events[i].flags & VNT_PACKET_LATER && !stats->samples;
-		bool apart = events[i].flags & VNT_PACKET_FRAGMENT && flow != events[i].flow;
-
-		if (!(later || apart || events[i].segment) ||
-		    segments_expected(stats->segments, flow))
-			continue;
-		err = stats_settle(stats);
-		if (!err && later)
-			err = segments_expect_fragments(stats->segments, flow, time_ns);
-		else if (!err)
-			err = segments_expect(stats->segments, flow, time_ns);
+	for (size_t i = 0; i < count && !err; i++) {
+		legs[i] = from[i];
+		err = stats_translate(stats, &legs[i]);
 	}
 	return err;
 }
 
-static int stats_part(struct stats *stats, const struct vnt_event *events, size_t count)
+static int stats_expect_all(struct stats *stats, const struct leg *legs, size_t count)
 {
-	struct vnt_event mapped[EVENTS_PART];
-	const struct vnt_event *translated;
-	uint16_t segments = 0, flags = 0;
 	int err = 0;
 
-	for (size_t i = 0; i < count && !err; i++) {
-		err = stats_event(stats, &events[i]);
-		segments |= events[i].segment;
-		flags |= events[i].flags;
-	}
-	translated = stats_translate(stats, events, count, mapped);
-	if (!err && (segments || flags & VNT_PACKET_FRAGMENT))
-		err = stats_expect(stats, events, translated, count);
-	return err ? err : spill_push(stats->join, translated, count);
+	for (size_t i = 0; i < count && !err; i++)
+		if (legs[i].segment || legs[i].flags & VNT_PACKET_FRAGMENT)
+			err = stats_expect(stats, &legs[i], legs[i].flow);
+	return err;
 }
 
-/* In parts that stay in the cache from counting to joining. */
-static int stats_events(struct stats *stats, const struct batch *batch)
+/*
+ * Which packets a probe left out depends on the flow that it saw: where any does, translated ones are not joined,
+ * as nothing could be said of those that are missing.
+ */
+static int stats_legs(struct stats *stats, const struct batch *batch)
 {
+	bool translated = stats->translations.count &&
+			  !(stats->samples && trace_flow_mask(stats->info));
+	struct leg mapped[PART];
 	int err = 0;
 
 	for (size_t done = 0, n; done < batch->count && !err; done += n) {
-		n = batch->count - done < EVENTS_PART ? batch->count - done : EVENTS_PART;
-		err = stats_part(stats, batch->events + done, n);
+		const struct leg *legs = batch->legs + done;
+
+		n = batch->count - done < PART ? batch->count - done : PART;
+		if (translated) {
+			err = stats_translate_all(stats, legs, mapped, n);
+			legs = mapped;
+		} else {
+			err = stats_expect_all(stats, legs, n);
+		}
+		if (!err)
+			err = spill_push(stats->join, legs, n);
 	}
 	return err;
 }
@@ -270,7 +281,8 @@ static int stats_costs(struct stats *stats, const struct batch *batch)
 }
 
 static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct batch *batch) = {
-	[BATCH_EVENTS] = stats_events,
+	[BATCH_COUNTS] = stats_counts,
+	[BATCH_LEGS] = stats_legs,
 	[BATCH_FLOWS] = stats_flows,
 	[BATCH_LOSSES] = stats_losses,
 	[BATCH_EPOCHS] = stats_epochs,
@@ -361,8 +373,12 @@ int stats_open(struct stats **stats, const struct trace_info *info, uint64_t hor
 		segments_name(s->segments, &s->flows);
 	if (!err)
 		err = spill_open(&s->join, horizon_ns, stats_joined, s);
-	if (!err)
+	if (!err) {
 		spill_mask_flows(s->join, trace_flow_mask(info));
+		spill_probes(s->join, info->probes);
+	}
+	for (size_t i = 0; i < info->ndomains; i++)
+		s->domains[i].first_ns = UINT64_MAX;
 out:
 	if (err)
 		stats_close(s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * stats.h - sink that turns a stream of events into a report.
+ * stats.h - sink that turns a stream of legs (legs.h) into a report.
  *
- * Joins the events of a packet to its journey (join.h), and keeps per flow and path only counts and
+ * Joins the legs of a packet to its journey (join.h), and keeps per flow and path only counts and
  * histograms: memory grows with flows and paths, not with the trace. Packets in flight that do not fit
  * into the limit go to temporary files; the report is the same.
  */

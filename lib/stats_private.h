@@ -15,16 +15,12 @@
 
 #define FULL_NAME_MAX (sizeof(((struct domain *)0)->name) + sizeof(((struct probe *)0)->name))
 
-#define CPU_ROWS 8
-
 struct probe_count {
 	uint64_t events;
 	uint64_t bytes;
 	uint64_t first_ns;
 	uint64_t last_ns;
 	uint64_t missed; /* by the tracer itself, as the ledger says of this probe */
-	/* Where the last events were counted, by the last bits of their CPU. */
-	uint32_t cpu_rows[CPU_ROWS];
 	/* Of the ledger too: events left out on purpose, and when. */
 	uint64_t sampled_out;
 	uint64_t sampled_out_bytes;
@@ -50,7 +46,7 @@ struct gathered {
 };
 
 struct domain_count {
-	bool seen;
+	uint64_t first_ns;         /* event; UINT64_MAX before there is one */
 	uint64_t missed;           /* all ledger rows of the domain, but for */
 	uint64_t sampled_out;      /* these */
 	uint64_t missed_somewhere; /* those that name no probe */

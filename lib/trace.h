@@ -67,6 +67,7 @@ struct probe {
 	uint16_t direction;    /* enum probe_direction */
 	uint64_t from;         /* the medium that packets come from */
 	uint64_t to;           /* ... and the one that they go to */
+	uint32_t input;        /* of a merge; not in files */
 };
 
 /* Plain data, owned by whoever filled it; release with trace_info_release(). */
@@ -221,6 +222,19 @@ struct cost_row {
 	uint64_t program;
 };
 
+/* Events of a probe on a CPU, of packets in a tunnel; there may be several rows for these. */
+struct count_row {
+	uint16_t probe;
+	uint16_t cpu;
+	uint32_t events;
+	uint64_t outer; /* hash of the tunnel, or 0 */
+	uint64_t bytes;
+	uint64_t first_ns;
+	uint64_t last_ns;
+};
+
+struct leg; /* legs.h */
+
 enum batch_type {
 	BATCH_EVENTS = 1,
 	BATCH_FLOWS,
@@ -232,11 +246,13 @@ enum batch_type {
 	BATCH_TRANSLATIONS,
 	BATCH_VMS,
 	BATCH_RANGES,
+	BATCH_COUNTS, /* of the events in legs that come behind them */
+	BATCH_LEGS,   /* in place of events */
 	BATCH_TYPES
 };
 
-/* Rows belong to the source and live until its next call. Events are in time order, within a
- * batch and from batch to batch. */
+/* Rows belong to the source and live until its next call. Events, and legs by their first one, are in time
+ * order, within a batch and from batch to batch. */
 struct batch {
 	enum batch_type type;
 	size_t count;
@@ -252,6 +268,8 @@ struct batch {
 		const struct translation_row *translations;
 		const struct vm_row *vms;
 		const struct range_row *ranges;
+		const struct count_row *counts;
+		const struct leg *legs;
 	};
 };
 

@@ -22,7 +22,7 @@ int tunnels_name(struct tunnels *tunnels, const struct tunnel_row *row)
 	return 0;
 }
 
-static int add_packets(struct tunnels *tunnels, uint16_t probe, uint64_t hash, uint64_t packets)
+int tunnels_count(struct tunnels *tunnels, uint16_t probe, uint64_t hash, uint64_t packets)
 {
 	uint64_t key = map_hash(map_hash(0, hash), probe);
 	uint32_t index = tunnels->ncounts ? map_find(&tunnels->by_probe, key) : MAP_NONE;
@@ -40,11 +40,6 @@ static int add_packets(struct tunnels *tunnels, uint16_t probe, uint64_t hash, u
 	}
 	tunnels->counts[index].packets += packets;
 	return 0;
-}
-
-int tunnels_count(struct tunnels *tunnels, uint16_t probe, uint64_t hash)
-{
-	return add_packets(tunnels, probe, hash, 1);
 }
 
 static const struct tunnel_row *find_row(const struct tunnels *tunnels, uint64_t hash)
@@ -66,7 +61,7 @@ static int add_up(const struct tunnels *tunnels, struct tunnels *all)
 		for (int layer = 0; layer < VNT_LAYERS_MAX && hash && !err; layer++) {
 			const struct tunnel_row *row = find_row(tunnels, hash);
 
-			err = add_packets(all, count->probe, hash, count->packets);
+			err = tunnels_count(all, count->probe, hash, count->packets);
 			hash = row ? row->tunnel.outer : 0;
 		}
 	}

@@ -26,8 +26,8 @@ struct tunnels {
 
 int tunnels_name(struct tunnels *tunnels, const struct tunnel_row *row); /* 0 or -ENOMEM */
 
-/* One more packet in the tunnel of that hash, which is not 0. 0 or -ENOMEM. */
-int tunnels_count(struct tunnels *tunnels, uint16_t probe, uint64_t hash);
+/* So many more packets in the tunnel of that hash, which is not 0. 0 or -ENOMEM. */
+int tunnels_count(struct tunnels *tunnels, uint16_t probe, uint64_t hash, uint64_t packets);
 
 /* A packet in a tunnel within others is one of theirs too. 0 or -ENOMEM. */
 int tunnels_report(const struct tunnels *tunnels, struct report *report);
