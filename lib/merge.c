@@ -102,6 +102,18 @@ static bool has_rows(const struct merge_input *input)
 	return input->at < input->batch.count;
 }
 
+/* The input whose next batch must be read before anything else, or ninputs. */
+static size_t next_refill(const struct merge *merge)
+{
+	size_t i = merge->filled;
+
+	if (i == merge->ninputs)
+		for (i = 0; i < merge->ninputs; i++)
+			if (merge->inputs[i].batch.count && !has_rows(&merge->inputs[i]))
+				break;
+	return i;
+}
+
 /* Where the next row is, but for those of input `except`; input is ninputs if there is none. */
 static struct place next_row(const struct merge *merge, size_t except)
 {
@@ -238,8 +250,7 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 		gather_legs(merge, keys, count);
 	else
 		gather(merge, keys, first->time_ns, count);
-	if (!has_rows(&merge->inputs[stop.input]))
-		merge->refill = stop.input;
+	merge->refill = next_refill(merge);
 	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .rows = merge->making->events};
 	if (merge->maker)
 		*batch = (struct batch){
@@ -302,8 +313,7 @@ static int take_epochs(struct merge *merge, size_t index, struct batch *batch)
 	*batch = (struct batch){.type = BATCH_EPOCHS,
 				.count = input->at - first,
 				.epochs = input->batch.epochs + first};
-	if (!has_rows(input))
-		merge->refill = index;
+	merge->refill = next_refill(merge);
 	return pass_rows(merge, input, batch);
 }
 
@@ -317,9 +327,11 @@ static int refill(struct merge *merge, struct batch *batch)
 	err = merge_input_next(input, batch);
 	if (err < 0)
 		return err;
+	if (!err)
+		input->batch.count = input->at = 0;
 	if (!err || has_rows(input)) {
 		merge->filled += merge->refill == merge->filled;
-		merge->refill = merge->filled;
+		merge->refill = next_refill(merge);
 	}
 	return err && !merge_has_times(batch->type) ? pass_rows(merge, input, batch) : 0;
 }
