@@ -218,14 +218,14 @@ static unsigned int count_cpus(void)
 
 uint64_t files_resident(void)
 {
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	static int fd = -1; /* it is asked often */
 	unsigned long long pages = 0;
 	char line[128] = "";
 
-	if (fd >= 0 && read(fd, line, sizeof(line) - 1) > 0)
+	if (fd < 0)
+		fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && pread(fd, line, sizeof(line) - 1, 0) > 0)
 		sscanf(line, "%*u %llu", &pages);
-	if (fd >= 0)
-		close(fd);
 	return pages * sysconf(_SC_PAGESIZE);
 }
 
