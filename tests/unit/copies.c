@@ -4,7 +4,7 @@
 #include <criterion/new/assert.h>
 #include <stdio.h>
 
-#include "lib/stats.h"
+#include "stats_feed.h"
 #include "lib/topology.h"
 
 #define SWITCHES 4
@@ -230,7 +230,7 @@ static void put_trip(struct stats *stats, const struct trip *trip, uint64_t key)
 						.probe = trip->probes[i]};
 		const struct batch batch = {.type = BATCH_EVENTS, .count = 1, .events = &event};
 
-		cr_assert(eq(int, stats_put(stats, &batch), 0));
+		cr_assert(eq(int, feed_stats(stats, &batch), 0));
 	}
 }
 

@@ -3,7 +3,7 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 
-#include "lib/join.h"
+#include "join_feed.h"
 
 #define MAX 20000
 
@@ -102,7 +102,7 @@ static void check_random(uint64_t seed, size_t count, uint64_t keys, uint64_t ho
 		n = 1 + random_below(&seed, 50);
 		if (n > count - done)
 			n = count - done;
-		cr_assert(eq(int, join_push(join, events + done, n), 0));
+		cr_assert(eq(int, feed_join(join, events + done, n), 0));
 	}
 	cr_assert(eq(int, join_flush(join), 0));
 	join_close(join);
@@ -140,7 +140,7 @@ Test(join, flow_and_key_both_count)
 	struct join *join;
 
 	cr_assert(eq(int, join_open(&join, 100, log_journey, &log), 0));
-	cr_assert(eq(int, join_push(join, events, 5), 0));
+	cr_assert(eq(int, feed_join(join, events, 5), 0));
 	cr_assert(eq(int, join_flush(join), 0));
 	cr_assert(eq(sz, log.count, 4));
 	cr_assert(eq(sz, log.records[0].count, 2));
@@ -158,9 +158,9 @@ Test(join, ends_when_the_horizon_has_passed)
 	struct join *join;
 
 	cr_assert(eq(int, join_open(&join, 100, log_journey, &log), 0));
-	cr_assert(eq(int, join_push(join, events, 2), 0));
+	cr_assert(eq(int, feed_join(join, events, 2), 0));
 	cr_assert(eq(sz, log.count, 0)); /* exactly the horizon is within it */
-	cr_assert(eq(int, join_push(join, events + 2, 2), 0));
+	cr_assert(eq(int, feed_join(join, events + 2, 2), 0));
 	cr_assert(eq(sz, log.count, 1));
 	cr_assert(eq(sz, log.records[0].count, 2));
 	cr_assert(eq(int, join_flush(join), 0));
@@ -177,7 +177,7 @@ Test(join, time_does_not_run_backwards)
 	struct join *join;
 
 	cr_assert(eq(int, join_open(&join, UINT64_MAX, log_journey, &log), 0));
-	cr_assert(eq(int, join_push(join, events, 3), 0));
+	cr_assert(eq(int, feed_join(join, events, 3), 0));
 	cr_assert(eq(int, join_flush(join), 0));
 	cr_assert(eq(sz, log.count, 3));
 	cr_assert(eq(u64, log.records[1].first_ns, 5000));
@@ -193,7 +193,7 @@ Test(join, passes_errors_on)
 
 	log.err = -EIO;
 	cr_assert(eq(int, join_open(&join, 10, log_journey, &log), 0));
-	cr_assert(eq(int, join_push(join, events, 2), -EIO));
+	cr_assert(eq(int, feed_join(join, events, 2), -EIO));
 	join_close(join);
 	join_close(NULL);
 	free(log.records);

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "lib/sample.h"
-#include "lib/stats.h"
+#include "stats_feed.h"
 
 static struct domain domains[] = {{.name = "x"}, {.name = "y"}};
 static struct probe probes[] = {{.name = "a"}, {.name = "b"}, {.name = "c", .domain = 1}};
@@ -30,7 +30,7 @@ static void put(enum batch_type type, const void *rows, size_t count)
 {
 	const struct batch batch = {.type = type, .count = count, .rows = rows};
 
-	cr_assert(eq(int, stats_put(stats, &batch), 0));
+	cr_assert(eq(int, feed_stats(stats, &batch), 0));
 }
 
 static void see(uint64_t key, uint16_t probe, uint64_t time_ns)

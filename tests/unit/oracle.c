@@ -4,7 +4,7 @@
 #include <criterion/new/assert.h>
 #include <stdio.h>
 
-#include "lib/stats.h"
+#include "stats_feed.h"
 
 #define DOMAINS  3
 #define PROBES   8
@@ -457,7 +457,7 @@ static void check_world(uint64_t seed)
 
 		n = 1 + random_below(world, 600);
 		batch.count = n = n < world->nevents - done ? n : world->nevents - done;
-		cr_assert(eq(int, stats_put(stats, &batch), 0));
+		cr_assert(eq(int, feed_stats(stats, &batch), 0));
 	}
 	cr_assert(eq(int, stats_report(stats, &world->report), 0));
 	check_totals(world);

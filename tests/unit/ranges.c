@@ -4,7 +4,7 @@
 #include <criterion/new/assert.h>
 
 #include "lib/latency.h"
-#include "lib/stats.h"
+#include "stats_feed.h"
 
 #define MANY 200
 
@@ -31,7 +31,7 @@ static void put(struct fixture *f, enum batch_type type, const void *row)
 {
 	const struct batch batch = {.type = type, .count = 1, .rows = row};
 
-	cr_assert(eq(int, stats_put(f->stats, &batch), 0));
+	cr_assert(eq(int, feed_stats(f->stats, &batch), 0));
 }
 
 static void put_range(struct fixture *f, uint64_t from_ns, uint64_t to_ns, int64_t bound_ns)

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "lib/sample.h"
-#include "lib/stats.h"
+#include "stats_feed.h"
 
 #define DOMAINS    3
 #define PROBES     6

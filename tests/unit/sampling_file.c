@@ -105,6 +105,7 @@ static uint64_t report_losses(const int *fds, uint64_t *sent)
 		merge_open(&merge, readers, 2, MERGE_CLOCK_AUTO, NULL, say_nothing, NULL, reason),
 		0);
 	cr_assert_eq(stats_open(&stats, merge_info(merge), HORIZON), 0);
+	cr_assert_eq(merge_legs(merge, HORIZON), 0);
 	while (merge_next(merge, &batch) > 0)
 		cr_assert_eq(stats_put(stats, &batch), 0);
 	cr_assert_eq(stats_report(stats, &report), 0);

@@ -181,7 +181,7 @@ static void put(struct world *world, enum batch_type type, const void *rows, siz
 {
 	const struct batch batch = {.type = type, .count = count, .rows = rows};
 
-	cr_assert(!count || stats_put(world->stats, &batch) == 0);
+	cr_assert(!count || feed_stats(world->stats, &batch) == 0);
 }
 
 /* Epochs come at their time, and now and then the rate is said again. */

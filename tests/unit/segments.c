@@ -304,7 +304,7 @@ static void run(struct world *world)
 			cr_assert_eq(segments_expect(segments, world->events[i].flow,
 						     world->events[i].time_ns),
 				     0);
-		cr_assert_eq(join_push(join, &world->events[i], 1), 0);
+		cr_assert_eq(feed_join(join, &world->events[i], 1), 0);
 	}
 	cr_assert_eq(join_flush(join), 0);
 	cr_assert_eq(segments_flush(segments), 0);
@@ -421,7 +421,7 @@ static struct outcome see_alike(const char *ids, bool sampled)
 					  .segment = guess ? SIZE : 0,
 					  .key = 5 << 16 | (guess ? ids[i] - 'a' : ids[i] - '0')};
 
-		cr_assert_eq(join_push(join, &event, 1), 0);
+		cr_assert_eq(feed_join(join, &event, 1), 0);
 	}
 	cr_assert_eq(join_flush(join), 0);
 	cr_assert_eq(segments_flush(segments), 0);

@@ -3,6 +3,7 @@
 #ifndef SEGMENTS_FEED_H
 #define SEGMENTS_FEED_H
 
+#include "join_feed.h"
 #include "lib/segments.h"
 
 /* For qsort(): by time. */

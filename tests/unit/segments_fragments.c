@@ -228,7 +228,7 @@ static void run(struct world *world)
 			cr_assert_eq(
 				segments_expect_fragments(segments, event->flow, event->time_ns),
 				0);
-		cr_assert_eq(join_push(join, event, 1), 0);
+		cr_assert_eq(feed_join(join, event, 1), 0);
 	}
 	cr_assert_eq(join_flush(join), 0);
 	cr_assert_eq(segments_flush(segments), 0);
@@ -397,7 +397,7 @@ Test(segments_fragments, join_whatever_comes_much_later)
 	cr_assert_eq(join_open(&join, HORIZON_NS, feed_put, segments), 0);
 	segments_name(segments, &world.flows);
 	cr_assert_eq(segments_expect_fragments(segments, world.bare, world.time_ns), 0);
-	cr_assert_eq(join_push(join, world.events, world.nevents), 0);
+	cr_assert_eq(feed_join(join, world.events, world.nevents), 0);
 	cr_assert_eq(segments_expect(segments, world.flow[0], world.time_ns + 9 * HORIZON_NS), 0);
 	cr_assert_eq(join_flush(join), 0);
 	cr_assert_eq(segments_flush(segments), 0);

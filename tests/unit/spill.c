@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "join_feed.h"
 #include "lib/map.h"
-#include "lib/spill.h"
 
 #define EVENTS_MAX 60000
 
@@ -114,7 +114,7 @@ static struct digest join_spilling(struct scene *scene, uint64_t horizon_ns, siz
 	for (size_t done = 0, n; done < scene->count; done += n) {
 		n = random_below(scene, random_below(scene, 2) ? 10 : 5000);
 		n = n < scene->count - done ? n : scene->count - done;
-		cr_assert_eq(spill_push(spill, scene->events + done, n), 0);
+		cr_assert_eq(feed_spill(spill, scene->events + done, n), 0);
 	}
 	*spilled = spill_began(spill);
 	cr_assert_eq(spill_flush(spill), 0);
@@ -205,7 +205,7 @@ Test(spill, a_packet_seen_ever_again_names_what_it_needs)
 	cr_assert_eq(spill_open(&spill, UINT64_MAX, take_journey, &digest), 0);
 	spill_limit(spill, SPILL_MEMORY_MIN);
 	for (; pushed < 100000 && !err; pushed++)
-		err = spill_push(spill, &event, 1);
+		err = feed_spill(spill, &event, 1);
 	cr_assert_eq(err, 0);
 	cr_assert_eq(spill_flush(spill), -ENOBUFS);
 	needed = spill_needed(spill);
@@ -215,7 +215,7 @@ Test(spill, a_packet_seen_ever_again_names_what_it_needs)
 	cr_assert_eq(spill_open(&spill, UINT64_MAX, take_journey, &digest), 0);
 	spill_limit(spill, 8 * needed);
 	for (size_t i = 0; i < pushed; i++)
-		cr_assert_eq(spill_push(spill, &event, 1), 0);
+		cr_assert_eq(feed_spill(spill, &event, 1), 0);
 	cr_assert_eq(spill_flush(spill), 0);
 	cr_assert_eq(digest.longest, pushed);
 	spill_close(spill);
@@ -233,11 +233,11 @@ Test(spill, makes_room_when_there_is_less)
 	expected = join_spilling(scene, UINT64_MAX, 0, &spilled);
 	cr_assert_eq(spill_open(&spill, UINT64_MAX, take_journey, &digest), 0);
 	spill_limit(spill, 1u << 30);
-	cr_assert_eq(spill_push(spill, scene->events, scene->count - 1), 0);
+	cr_assert_eq(feed_spill(spill, scene->events, scene->count - 1), 0);
 	cr_assert_eq(spill_began(spill), false);
 	cr_assert_gt(spill_memory(spill), 2 * SPILL_MEMORY_MIN);
 	spill_limit(spill, SPILL_MEMORY_MIN);
-	cr_assert_eq(spill_push(spill, scene->events + scene->count - 1, 1), 0);
+	cr_assert_eq(feed_spill(spill, scene->events + scene->count - 1, 1), 0);
 	cr_assert_eq(spill_began(spill), true);
 	cr_assert_leq(spill_memory(spill), SPILL_MEMORY_MIN);
 	cr_assert_eq(spill_flush(spill), 0);
@@ -264,7 +264,7 @@ Test(spill, whoever_watches_ends_it)
 	cr_assert_eq(spill_open(&spill, UINT64_MAX, take_journey, &digest), 0);
 	spill_limit(spill, SPILL_MEMORY_MIN);
 	spill_watch(spill, count_down, &calls);
-	cr_assert_eq(spill_push(spill, scene->events, scene->count), 0);
+	cr_assert_eq(feed_spill(spill, scene->events, scene->count), 0);
 	cr_assert_eq(spill_flush(spill), -EDQUOT);
 	cr_assert_eq(calls, 0);
 	cr_assert_gt(digest.count, 0);
@@ -299,7 +299,7 @@ Test(spill, what_a_flush_leaves_no_memory_for_goes_to_files)
 	cr_assert_eq(spilled, false);
 	cr_assert_eq(spill_open(&lowering.spill, UINT64_MAX, take_journey, &digest), 0);
 	spill_watch(lowering.spill, lower_limit, &lowering);
-	cr_assert_eq(spill_push(lowering.spill, scene->events, scene->count), 0);
+	cr_assert_eq(feed_spill(lowering.spill, scene->events, scene->count), 0);
 	cr_assert_eq(spill_flush(lowering.spill), 0);
 	cr_assert(lowering.began);
 	cr_assert(digest.count == expected.count && digest.hash == expected.hash);
@@ -316,7 +316,7 @@ static int spill_scene(struct scene *scene, struct digest *digest)
 	make_scene(scene, 3, EVENTS_MAX, 1ull << 40);
 	cr_assert_eq(spill_open(&spill, UINT64_MAX, take_journey, digest), 0);
 	spill_limit(spill, SPILL_MEMORY_MIN);
-	err = spill_push(spill, scene->events, scene->count);
+	err = feed_spill(spill, scene->events, scene->count);
 	if (!err)
 		err = spill_flush(spill);
 	spill_close(spill);

@@ -299,6 +299,7 @@ static char *report_of(struct world *world, const int *fds, size_t count)
 	int err;
 
 	cr_assert_eq(stats_open(&stats, merge_info(merge), HORIZON_NS), 0);
+	cr_assert_eq(merge_legs(merge, HORIZON_NS), 0);
 	while ((err = merge_next(merge, &batch)) > 0)
 		cr_assert_eq(stats_put(stats, &batch), 0);
 	cr_assert_eq(err, 0);

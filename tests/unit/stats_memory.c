@@ -7,7 +7,7 @@
 
 #include "lib/format.h"
 #include "lib/pool.h"
-#include "lib/stats.h"
+#include "stats_feed.h"
 
 #define DOMAINS    3
 #define PROBES     6
@@ -111,11 +111,11 @@ static char *report_scene(uint64_t seed, size_t memory, struct pool *pool)
 		struct batch batch = {.type = BATCH_EPOCHS, .count = 1, .epochs = &epoch};
 		const struct flow_row flow = {.hash = round % 8, .flow = {.sport = round}};
 
-		cr_assert_eq(stats_put(stats, &batch), 0);
+		cr_assert_eq(feed_stats(stats, &batch), 0);
 		batch = (struct batch){.type = BATCH_FLOWS, .count = 1, .flows = &flow};
-		cr_assert_eq(stats_put(stats, &batch), 0);
+		cr_assert_eq(feed_stats(stats, &batch), 0);
 		batch = make_events(&scene, round);
-		cr_assert_eq(stats_put(stats, &batch), 0);
+		cr_assert_eq(feed_stats(stats, &batch), 0);
 	}
 	cr_assert_eq(stats_report(stats, &report), 0);
 	cr_assert_eq(format_find("json")->print(&report, out), 0);
@@ -167,7 +167,7 @@ Test(stats_memory, whoever_watches_ends_the_report)
 	batch = make_events(&scene, 0);
 	cr_assert_eq(stats_open(&stats, &scene.info, HORIZON_NS), 0);
 	stats_watch(stats, refuse, &calls);
-	cr_assert_eq(stats_put(stats, &batch), 0);
+	cr_assert_eq(feed_stats(stats, &batch), 0);
 	cr_assert_eq(stats_report(stats, &report), -EDQUOT);
 	cr_assert_eq(calls, 1);
 	stats_close(stats);

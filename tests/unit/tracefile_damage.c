@@ -351,6 +351,7 @@ Test(damage, found_late)
 		     image.bytes + spans[3].start + sizeof(struct vnt_block));
 
 	for (size_t limit = 256; limit <= 8192; limit *= 2) {
+		static struct vnt_event got[8192];
 		size_t kept = 0;
 
 		cr_assert_eq(reader_open(&reader, image_to_fd(&spoilt), "x", note_line, line), 0);
@@ -359,7 +360,8 @@ Test(damage, found_late)
 			cr_assert_eq(reader_damaged(reader), 0);
 			cr_assert_leq(batch.count, limit);
 			cr_assert_eq(
-				memcmp(batch.events, events + kept, batch.count * sizeof(*events)),
+				memcmp(without_packets(&batch, got), events + kept,
+				       batch.count * sizeof(*events)),
 				0);
 			kept += batch.count;
 		}
@@ -372,7 +374,7 @@ Test(damage, found_late)
 		cr_assert(strstr(line, "damaged"));
 		cr_assert_eq(reader_next(reader, &batch), 1);
 		cr_assert_eq(batch.count, 200);
-		cr_assert_eq(memcmp(batch.events, events + 5000, 200 * sizeof(*events)), 0);
+		cr_assert_eq(memcmp(without_packets(&batch, got), events + 5000, 200 * sizeof(*events)), 0);
 		cr_assert_eq(reader_next(reader, &batch), 0);
 		reader_close(reader);
 	}

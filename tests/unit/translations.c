@@ -3,7 +3,7 @@
 #include <criterion/new/assert.h>
 #include <stdlib.h>
 
-#include "lib/stats.h"
+#include "stats_feed.h"
 #include "lib/translations.h"
 
 #define LEAD    TRANSLATION_LEAD_NS
@@ -165,7 +165,7 @@ static void put(struct stats *stats, enum batch_type type, const void *row)
 {
 	const struct batch batch = {.type = type, .count = 1, .rows = row};
 
-	cr_assert(eq(int, stats_put(stats, &batch), 0));
+	cr_assert(eq(int, feed_stats(stats, &batch), 0));
 }
 
 static void name(struct stats *stats, uint64_t hash, uint16_t port)

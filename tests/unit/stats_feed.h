@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* stats_feed.h - events to stats, as legs. */
+#ifndef STATS_FEED_H
+#define STATS_FEED_H
+
+#include "legs_feed.h"
+#include "lib/stats.h"
+
+static inline int feed_put_stats(void *stats, const struct legs *legs)
+{
+	const struct batch counts = {
+		.type = BATCH_COUNTS, .count = legs->ncounts, .counts = legs->counts};
+	const struct batch batch = {
+		.type = BATCH_LEGS, .count = legs->count, .legs = legs->legs};
+	int err = stats_put(stats, &counts);
+
+	return err ? err : stats_put(stats, &batch);
+}
+
+/* As stats_put(), of events too. */
+static inline int feed_stats(struct stats *stats, const struct batch *batch)
+{
+	static struct legs_feed feed;
+
+	feed.now_ns = 0;
+	if (batch->type != BATCH_EVENTS)
+		return stats_put(stats, batch);
+	return feed_all(&feed, batch->events, batch->count, feed_put_stats, stats);
+}
+
+#endif
