@@ -177,8 +177,7 @@ static bool comes_behind(const struct join *join, const struct sighting *sightin
 {
 	if (sighting->time_ns != time_ns)
 		return sighting->time_ns > time_ns;
-	return join->probes &&
-	       join->probes[sighting->probe].input > join->probes[probe].input;
+	return probe_input(join->probes, sighting->probe) > probe_input(join->probes, probe);
 }
 
 /* To `count` sightings those of the leg, each in its place. */

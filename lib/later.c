@@ -4,10 +4,15 @@
 #include "array.h"
 #include "later.h"
 
-static bool comes_before(const struct leg *a, const struct leg *b)
+static bool comes_before(const struct later *later, const struct leg *a, const struct leg *b)
 {
+	uint32_t a_input = probe_input(later->probes, a->probes[0]);
+	uint32_t b_input = probe_input(later->probes, b->probes[0]);
+
 	if (a->first_ns != b->first_ns)
 		return a->first_ns < b->first_ns;
+	if (a_input != b_input)
+		return a_input < b_input;
 	if (a->number != b->number)
 		return (int32_t)(a->number - b->number) < 0;
 	return a->flow != b->flow ? a->flow < b->flow : a->key < b->key;
@@ -20,7 +25,7 @@ int later_add(struct later *later, const struct leg *leg)
 
 	if (err)
 		return err;
-	for (; at && comes_before(leg, &later->legs[(at - 1) / 2]); at = (at - 1) / 2)
+	for (; at && comes_before(later, leg, &later->legs[(at - 1) / 2]); at = (at - 1) / 2)
 		later->legs[at] = later->legs[(at - 1) / 2];
 	later->legs[at] = *leg;
 	later->count++;
@@ -34,8 +39,8 @@ struct leg later_take(struct later *later)
 
 	while ((child = 2 * at + 1) < later->count) {
 		child += child + 1 < later->count &&
-			 comes_before(&later->legs[child + 1], &later->legs[child]);
-		if (!comes_before(&later->legs[child], &last))
+			 comes_before(later, &later->legs[child + 1], &later->legs[child]);
+		if (!comes_before(later, &later->legs[child], &last))
 			break;
 		later->legs[at] = later->legs[child];
 		at = child;
@@ -47,5 +52,5 @@ struct leg later_take(struct later *later)
 void later_release(struct later *later)
 {
 	free(later->legs);
-	*later = (struct later){0};
+	*later = (struct later){.probes = later->probes};
 }

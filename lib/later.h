@@ -5,8 +5,9 @@
 
 #include "legs.h"
 
-/* A heap: the first one in order of time, number, flow and key is in front. All zero holds none. */
+/* A heap: the first one in order of time, input, number, flow and key is in front. All zero holds none. */
 struct later {
+	const struct probe *probes; /* as of join_probes() */
 	struct leg *legs;
 	size_t count;
 	size_t room;
@@ -14,10 +15,15 @@ struct later {
 
 int later_add(struct later *later, const struct leg *leg); /* 0 or -ENOMEM */
 
-/* Does the first of them come before the leg? Before one of the same time it does. */
+/* Does the first of them come before the leg? Before one of the same time and input it does. */
 static inline bool later_is_due(const struct later *later, const struct leg *leg)
 {
-	return later->count && later->legs[0].first_ns <= leg->first_ns;
+	const struct leg *first = later->legs;
+
+	if (!later->count || first->first_ns != leg->first_ns)
+		return later->count && first->first_ns < leg->first_ns;
+	return probe_input(later->probes, first->probes[0]) <=
+	       probe_input(later->probes, leg->probes[0]);
 }
 
 /* Takes the first of them; there is one. */

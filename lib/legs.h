@@ -57,6 +57,12 @@ void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_eve
 /* Cuts it behind so many sightings, at least one; *rest is what is left of it. */
 void leg_cut(struct leg *leg, uint16_t count, struct leg *rest);
 
+/* NULL: all are of one. */
+static inline uint32_t probe_input(const struct probe *probes, uint16_t probe)
+{
+	return probes ? probes[probe].input : 0;
+}
+
 static inline uint64_t leg_time(const struct leg *leg, uint16_t sighting)
 {
 	return leg->first_ns + (sighting ? leg->after_ns[sighting - 1] : 0);

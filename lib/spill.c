@@ -36,7 +36,6 @@ struct run {
 struct spill {
 	struct join *join; /* NULL while spilling */
 	struct later later;
-	const struct probe *probes;
 	uint64_t horizon_ns;
 	uint64_t flow_mask;
 	size_t memory;
@@ -68,7 +67,7 @@ static int spill_make(struct spill **out, const struct spill *like)
 	}
 	spill_limit(spill, like->memory);
 	spill_mask_flows(spill, like->flow_mask);
-	spill_probes(spill, like->probes);
+	spill_probes(spill, like->later.probes);
 	*out = spill;
 	return 0;
 }
@@ -111,7 +110,7 @@ void spill_mask_flows(struct spill *spill, uint64_t mask)
 
 void spill_probes(struct spill *spill, const struct probe *probes)
 {
-	spill->probes = probes;
+	spill->later.probes = probes;
 	join_probes(spill->join, probes);
 }
 
@@ -313,7 +312,7 @@ static int spill_join(struct spill *spill, struct part *part, struct run *run)
 	const struct spill like = {
 		.horizon_ns = spill->horizon_ns,
 		.flow_mask = spill->flow_mask,
-		.probes = spill->probes,
+		.later.probes = spill->later.probes,
 		.memory = spill->memory,
 		.level = spill->level + 1,
 		.done = run_add,
@@ -340,10 +339,22 @@ static int run_read(struct run *run)
 	return run->left ? read_seat(&run->tape, &run->seat, &run->many, &run->room) : 0;
 }
 
-static bool run_before(const struct run *a, const struct run *b)
+static uint32_t run_input(const struct spill *spill, const struct run *run)
 {
+	const struct seat *seat = &run->seat;
+
+	return probe_input(spill->later.probes,
+			   seat_many(seat) ? seat->many->probe : seat->probes[0]);
+}
+
+static bool run_before(const struct spill *spill, const struct run *a, const struct run *b)
+{
+	uint32_t a_input = run_input(spill, a), b_input = run_input(spill, b);
+
 	if (a->seat.first_ns != b->seat.first_ns)
 		return a->seat.first_ns < b->seat.first_ns;
+	if (a_input != b_input)
+		return a_input < b_input;
 	return (int32_t)(a->seat.number - b->seat.number) < 0;
 }
 
@@ -353,7 +364,7 @@ static struct run *spill_first(struct spill *spill)
 	struct run *first = NULL;
 
 	for (struct run *run = spill->runs; run < spill->runs + PARTS; run++)
-		if (run->left && (!first || run_before(run, first)))
+		if (run->left && (!first || run_before(spill, run, first)))
 			first = run;
 	return first;
 }
