@@ -5,37 +5,23 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static struct count_row *legs_add_count(struct legs *legs, const struct vnt_event *event,
-					uint16_t probe, uint64_t time_ns)
-{
-	struct count_row *row = &legs->counts[legs->ncounts++];
+static const struct timeline_piece unchanged;
 
+static void count_begin(struct count_row *row, const struct vnt_event *event, uint16_t probe,
+			uint64_t time_ns)
+{
 	*row = (struct count_row){
 		.probe = probe, .cpu = event->cpu, .outer = event->outer, .first_ns = time_ns};
-	return row;
 }
 
-static void legs_count(struct legs_maker *maker, struct legs *legs, const struct vnt_event *event,
-		       uint16_t probe, uint64_t time_ns)
+static bool count_is_of(const struct count_row *row, const struct vnt_event *event, uint16_t probe)
 {
-	uint16_t *at = &maker->by_cpu[(probe * 8u + event->cpu) % COUNT(maker->by_cpu)];
-	struct count_row *row = &legs->counts[*at];
-
-	if (*at >= legs->ncounts || row->probe != probe || row->cpu != event->cpu ||
-	    row->outer != event->outer) {
-		*at = legs->ncounts;
-		row = legs_add_count(legs, event, probe, time_ns);
-	}
-	row->events++;
-	row->bytes += event->length;
-	row->last_ns = time_ns;
+	return row->probe == probe && row->cpu == event->cpu && row->outer == event->outer;
 }
 
-static void legs_add(struct legs *legs, const struct vnt_event *event, uint16_t probe,
-		     uint64_t time_ns)
+static void leg_begin(struct leg *leg, const struct vnt_event *event, uint16_t probe,
+		      uint64_t time_ns)
 {
-	struct leg *leg = &legs->legs[legs->count++];
-
 	leg->flow = event->flow;
 	leg->key = event->key;
 	leg->first_ns = time_ns;
@@ -48,21 +34,60 @@ static void legs_add(struct legs *legs, const struct vnt_event *event, uint16_t 
 	leg->probes[0] = probe;
 }
 
-static void legs_see(struct legs_maker *maker, struct legs *legs, const struct vnt_event *event,
-		     uint16_t probe, uint64_t time_ns)
+/* Events whose times are in one piece of the timeline. */
+static void legs_add(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
+		     size_t count, const struct timeline_piece piece, const uint16_t *probes)
 {
-	uint16_t *at = &maker->by_packet[event->packet % COUNT(maker->by_packet)];
-	struct leg *leg = &legs->legs[*at];
+	size_t nlegs = legs->count, ncounts = legs->ncounts;
 
-	if (*at < legs->count && maker->packets[*at] == event->packet && event->packet &&
-	    leg->count < LEG_MAX && time_ns - leg->first_ns <= maker->span_ns) {
-		leg->after_ns[leg->count - 1] = time_ns - leg->first_ns;
+	for (const struct vnt_event *event = events; event < events + count; event++) {
+		uint64_t time_ns = timeline_apply(&piece, event->time_ns), after_ns;
+		uint16_t probe = probes[event->probe], at;
+		uint16_t *place = &maker->by_cpu[(probe * 8u + event->cpu) % COUNT(maker->by_cpu)];
+		struct count_row *row = &legs->counts[*place];
+		struct leg *leg;
+
+		if (*place >= ncounts || !count_is_of(row, event, probe)) {
+			*place = ncounts;
+			row = &legs->counts[ncounts++];
+			count_begin(row, event, probe, time_ns);
+		}
+		row->events++;
+		row->bytes += event->length;
+		row->last_ns = time_ns;
+
+		place = &maker->by_packet[event->packet % COUNT(maker->by_packet)];
+		at = *place;
+		leg = &legs->legs[at];
+		after_ns = time_ns - leg->first_ns;
+		if (at >= nlegs || maker->packets[at] != event->packet || !event->packet ||
+		    leg->count == LEG_MAX || after_ns > maker->span_ns) {
+			*place = nlegs;
+			maker->packets[nlegs] = event->packet;
+			leg_begin(&legs->legs[nlegs++], event, probe, time_ns);
+			continue;
+		}
+		leg->after_ns[leg->count - 1] = after_ns;
 		leg->probes[leg->count++] = probe;
-		return;
 	}
-	*at = legs->count;
-	maker->packets[*at] = event->packet;
-	legs_add(legs, event, probe, time_ns);
+	legs->count = nlegs;
+	legs->ncounts = ncounts;
+}
+
+/* The piece that the first of these times is in; *count becomes how many of them are. */
+static const struct timeline_piece *find_piece(const struct timeline *timeline, size_t *near,
+					       const struct vnt_event *events, size_t *count)
+{
+	size_t n = *count;
+
+	if (!timeline->count)
+		return &unchanged;
+	*near = timeline_find(timeline, *near, events->time_ns);
+	if (!timeline_holds(timeline, *near, events[n - 1].time_ns))
+		for (n = 1; timeline_holds(timeline, *near, events[n].time_ns);)
+			n++;
+	*count = n;
+	return &timeline->pieces[*near];
 }
 
 void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
@@ -70,12 +95,12 @@ void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_eve
 {
 	legs->count = 0;
 	legs->ncounts = 0;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t time_ns = timeline_map(timeline, near, events[i].time_ns);
-		uint16_t probe = probes[events[i].probe];
+	for (size_t done = 0, n; done < count; done += n) {
+		const struct timeline_piece *piece;
 
-		legs_count(maker, legs, &events[i], probe, time_ns);
-		legs_see(maker, legs, &events[i], probe, time_ns);
+		n = count - done;
+		piece = find_piece(timeline, near, events + done, &n);
+		legs_add(maker, legs, events + done, n, *piece, probes);
 	}
 }
 
