@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/legs.h"
 #include "lib/stats.h"
 
 #define PACKETS    1000000
 #define PROBES     6
 #define SPACING_NS 500
-#define BATCH      8192
 #define REPLAYS    4
 #define ROUNDS     3
 
@@ -59,6 +59,7 @@ static size_t generate(struct vnt_event *events)
 				.length = 60 + random_below(1440),
 				.probe = k,
 				.cpu = flow % 4,
+				.packet = i + 1,
 			};
 			time_ns += 1000 + random_below(random_below(20) ? 4000 : 100000);
 		}
@@ -84,18 +85,31 @@ static void shift(struct vnt_event *events, size_t count)
 	}
 }
 
+static int put_some(struct stats *stats, struct legs_maker *maker, const struct vnt_event *events,
+		    size_t count)
+{
+	static const uint16_t probes[PROBES] = {0, 1, 2, 3, 4, 5};
+	static const struct timeline timeline;
+	static struct legs legs;
+	struct batch batch = {.type = BATCH_COUNTS, .rows = legs.counts};
+	size_t near = 0;
+	int err;
+
+	legs_make(maker, &legs, events, count, &timeline, &near, probes);
+	batch.count = legs.ncounts;
+	err = stats_put(stats, &batch);
+	batch = (struct batch){.type = BATCH_LEGS, .count = legs.count, .legs = legs.legs};
+	return err ? err : stats_put(stats, &batch);
+}
+
 static int put_all(struct stats *stats, const struct vnt_event *events, size_t count)
 {
+	static struct legs_maker maker = {.span_ns = UINT32_MAX};
 	int err = 0;
 
-	for (size_t done = 0; done < count && !err; done += BATCH) {
-		struct batch batch = {
-			.type = BATCH_EVENTS,
-			.count = count - done < BATCH ? count - done : BATCH,
-			.events = events + done,
-		};
-
-		err = stats_put(stats, &batch);
+	for (size_t done = 0, n; done < count && !err; done += n) {
+		n = count - done < LEGS_EVENTS ? count - done : LEGS_EVENTS;
+		err = put_some(stats, &maker, events + done, n);
 	}
 	return err;
 }
