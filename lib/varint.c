@@ -216,70 +216,145 @@ const uint8_t *varints_take(const uint8_t *at, const uint8_t *end, void *values,
 	return varints_take_portable(at, end, values, count, width);
 }
 
-INLINE uint64_t get(const void *values, size_t width, size_t i)
+INLINE uint64_t get(const char *value, size_t width)
 {
 	if (width == sizeof(uint16_t))
-		return ((const uint16_t *)values)[i];
+		return *(const uint16_t *)value;
 	if (width == sizeof(uint32_t))
-		return ((const uint32_t *)values)[i];
-	return ((const uint64_t *)values)[i];
+		return *(const uint32_t *)value;
+	return *(const uint64_t *)value;
 }
 
-static uint8_t *put_varint(uint8_t *at, uint64_t value)
+INLINE uint8_t *put_one(uint8_t *at, uint64_t number)
 {
-	for (; value >= 0x80; value >>= 7)
-		*at++ = value | 0x80;
-	*at++ = value;
+	for (; number >= 0x80; number >>= 7)
+		*at++ = number | 0x80;
+	*at++ = number;
 	return at;
 }
 
-/* One below 2^14: no branch depends on whether it takes a byte or two. */
-static uint8_t *put_varint14(uint8_t *at, uint64_t value)
+/* Writes the low bytes of eight lanes, each with the high one behind it if its top bit is set, and behind
+ * all of them whatever it likes: sixteen in all at most. */
+typedef uint8_t *(*squeeze_fn)(uint8_t *at, lanes numbers);
+
+INLINE uint8_t *squeeze_each(uint8_t *at, lanes numbers)
 {
-	unsigned int more = value >= 0x80;
-
-	at[0] = (value & 0x7f) | more << 7;
-	at[1] = value >> 7;
-	return at + 1 + more;
-}
-
-/* Eight at a time: often they are eight bytes. */
-INLINE uint8_t *put_all(uint8_t *at, const char *values, size_t count, size_t width)
-{
-	size_t i = 0;
-
-	for (; count - i >= 8; i += 8, values += 8 * width) {
-		uint64_t all = 0, bytes = 0;
-
 #pragma GCC unroll 8
-		for (int k = 0; k < 8; k++) {
-			all |= get(values, width, k);
-			bytes |= get(values, width, k) << 8 * k;
-		}
-		if (all < 0x80) {
-			bytes = htole64(bytes);
-			memcpy(at, &bytes, sizeof(bytes));
-			at += sizeof(bytes);
-			continue;
-		}
-#pragma GCC unroll 8
-		for (int k = 0; k < 8; k++)
-			at = all >> 14 ? put_varint(at, get(values, width, k))
-				       : put_varint14(at, get(values, width, k));
+	for (int i = 0; i < 8; i++) {
+		uint16_t bytes = numbers[i];
+
+		at[0] = bytes;
+		at[1] = bytes >> 8;
+		at += 1 + (bytes >> 7 & 1);
 	}
-	for (; i < count; i++, values += width)
-		at = put_varint(at, get(values, width, 0));
 	return at;
 }
 
-uint8_t *varints_put(uint8_t *at, const void *values, size_t count, size_t width)
+/* Is one of eight numbers above `max`, which is a power of two less one? */
+INLINE bool any_above(const char *values, size_t width, uint64_t max)
+{
+	uint64_t each = width < 8 ? ~0ull / ((1ull << 8 * width) - 1) : 1, all = 0, word;
+
+	for (size_t i = 0; i < width; i++) {
+		memcpy(&word, values + 8 * i, sizeof(word));
+		all |= word;
+	}
+	return all & ~(each * max);
+}
+
+/* Eight numbers; those of one or two bytes without a branch that depends on which ones are. */
+INLINE uint8_t *put_eight(uint8_t *at, const char *values, size_t width, squeeze_fn squeeze)
+{
+	lanes numbers;
+
+	if (any_above(values, width, 0x3fff)) {
+		for (int i = 0; i < 8; i++)
+			at = put_one(at, get(values + i * width, width));
+		return at;
+	}
+	for (int i = 0; i < 8; i++)
+		numbers[i] = get(values + i * width, width);
+	if (!any_above(values, width, 0x7f)) {
+		for (int i = 0; i < 8; i++)
+			at[i] = numbers[i];
+		return at + 8;
+	}
+	numbers += numbers & 0x3f80;
+	return squeeze(at, numbers | ((lanes)(numbers > 0x7f) & 0x80));
+}
+
+INLINE uint8_t *put_all(uint8_t *at, const char *values, size_t count, size_t width,
+			squeeze_fn squeeze)
+{
+	for (; count >= 8; count -= 8, values += 8 * width)
+		at = put_eight(at, values, width, squeeze);
+	for (; count; count--, values += width)
+		at = put_one(at, get(values, width));
+	return at;
+}
+
+INLINE uint8_t *put_width(uint8_t *at, const void *values, size_t count, size_t width,
+			  squeeze_fn squeeze)
 {
 	switch (width) {
 	case sizeof(uint16_t):
-		return put_all(at, values, count, sizeof(uint16_t));
+		return put_all(at, values, count, sizeof(uint16_t), squeeze);
 	case sizeof(uint32_t):
-		return put_all(at, values, count, sizeof(uint32_t));
+		return put_all(at, values, count, sizeof(uint32_t), squeeze);
 	default:
-		return put_all(at, values, count, sizeof(uint64_t));
+		return put_all(at, values, count, sizeof(uint64_t), squeeze);
 	}
+}
+
+uint8_t *varints_put_portable(uint8_t *at, const void *values, size_t count, size_t width)
+{
+	return put_width(at, values, count, width, squeeze_each);
+}
+
+#ifdef __x86_64__
+/* Of four lanes the low bytes, and the high ones of those whose bits are set in `m`. */
+#define KEEP4(m) ((m)&8 ? 0x0706ull : 6ull)
+#define KEEP3(m) ((m)&4 ? KEEP4(m) << 16 | 0x0504 : KEEP4(m) << 8 | 4)
+#define KEEP2(m) ((m)&2 ? KEEP3(m) << 16 | 0x0302 : KEEP3(m) << 8 | 2)
+#define KEEP1(m) ((m)&1 ? KEEP2(m) << 16 | 0x0100 : KEEP2(m) << 8)
+#define KEEP(m)                                                                      \
+	{                                                                            \
+		KEEP1(m), 4 + ((m)&1) + ((m) >> 1 & 1) + ((m) >> 2 & 1) + ((m) >> 3) \
+	}
+
+static const struct {
+	uint64_t order;
+	uint64_t bytes;
+} kept[16] = {
+	KEEP(0), KEEP(1), KEEP(2),  KEEP(3),  KEEP(4),  KEEP(5),  KEEP(6),  KEEP(7),
+	KEEP(8), KEEP(9), KEEP(10), KEEP(11), KEEP(12), KEEP(13), KEEP(14), KEEP(15),
+};
+
+__attribute__((target("ssse3"))) static inline uint8_t *squeeze_kept(uint8_t *at, lanes numbers)
+{
+	__m128i tops = _mm_packs_epi16((__m128i)(numbers << 8), _mm_setzero_si128());
+	unsigned int which = _mm_movemask_epi8(tops), low = which & 15, high = which >> 4;
+	__m128i order = _mm_set_epi64x(kept[high].order | ONES << 3, kept[low].order);
+	__m128i bytes = _mm_shuffle_epi8((__m128i)numbers, order);
+
+	_mm_storel_epi64((__m128i *)at, bytes);
+	at += kept[low].bytes;
+	_mm_storel_epi64((__m128i *)at, _mm_unpackhi_epi64(bytes, bytes));
+	return at + kept[high].bytes;
+}
+
+__attribute__((target("ssse3"))) static uint8_t *put_ssse3(uint8_t *at, const void *values,
+							   size_t count, size_t width)
+{
+	return put_width(at, values, count, width, squeeze_kept);
+}
+#endif
+
+uint8_t *varints_put(uint8_t *at, const void *values, size_t count, size_t width)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("ssse3"))
+		return put_ssse3(at, values, count, width);
+#endif
+	return varints_put_portable(at, values, count, width);
 }

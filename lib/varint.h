@@ -19,11 +19,13 @@
 const uint8_t *varints_take(const uint8_t *at, const uint8_t *end, void *values, size_t count,
 			    size_t width);
 
+/* Writes so many to `at`, where there is room for VARINT_MAX bytes each and sixteen at least; returns where
+ * the next one goes. */
+uint8_t *varints_put(uint8_t *at, const void *values, size_t count, size_t width);
+
 /* The same for any processor. */
 const uint8_t *varints_take_portable(const uint8_t *at, const uint8_t *end, void *values,
 				     size_t count, size_t width);
-
-/* Writes so many to `at`, where there is room for VARINT_MAX bytes each; returns where the next one goes. */
-uint8_t *varints_put(uint8_t *at, const void *values, size_t count, size_t width);
+uint8_t *varints_put_portable(uint8_t *at, const void *values, size_t count, size_t width);
 
 #endif
