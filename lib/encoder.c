@@ -8,13 +8,14 @@
 #include "chunk.h"
 
 #define PACKET_SLOTS 8192
-#define TAG_SHIFT    17 /* below it a packet's place, above it bits of its hash */
-_Static_assert(BLOCK_ROWS < 1u << TAG_SHIFT, "places fit");
-#define FLOW_SLOTS 1024
+#define FLOW_SLOTS   1024
+#define TAG_SHIFT    17
+_Static_assert(BLOCK_ROWS < 1u << TAG_SHIFT, "a place fits below");
 
 /*
- * Repeats are found through direct-mapped tables of "index + 1, 0 if free". A collision only makes
- * the packet or flow be stored again.
+ * Repeats are found through direct-mapped tables of "index + 1, 0 if free"; with that of a packet are more
+ * bits of its hash, so that others need not be looked at. A collision only makes the packet or flow be
+ * stored again.
  */
 struct encoder {
 	struct chunk chunk;
@@ -23,7 +24,7 @@ struct encoder {
 	uint32_t flow_slots[FLOW_SLOTS];
 	size_t counts[SCOPES];                 /* values of each scope so far */
 	uint64_t time_ns;                      /* of the event before */
-	struct packet packets[BLOCK_ROWS + 2]; /* from 1 on, with room for one more */
+	struct packet packets[BLOCK_ROWS + 1]; /* from 1 on */
 	uint64_t flows[BLOCK_ROWS];
 	uint16_t ids[BLOCK_ROWS]; /* of each flow's packet before */
 	uint8_t *ends[FIELDS];
@@ -33,10 +34,7 @@ struct encoder {
 int encoder_open(struct encoder **encoder)
 {
 	*encoder = malloc(sizeof(**encoder));
-	if (!*encoder)
-		return -ENOMEM;
-	encoder_begin(*encoder);
-	return 0;
+	return *encoder ? 0 : -ENOMEM;
 }
 
 void encoder_close(struct encoder *encoder)
@@ -254,7 +252,6 @@ void encoder_begin(struct encoder *encoder)
 	memset(encoder->packet_slots, 0, sizeof(encoder->packet_slots));
 	memset(encoder->flow_slots, 0, sizeof(encoder->flow_slots));
 	memset(encoder->counts, 0, sizeof(encoder->counts));
-	memset(encoder->packets, 0, sizeof(*encoder->packets));
 	for (int id = 0; id < FIELDS; id++) {
 		encoder->ends[id] = encoder->columns[id];
 		encoder->used[id] = !fields[id].optional;

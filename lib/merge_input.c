@@ -43,19 +43,38 @@ uint64_t merge_input_time(struct merge_input *input)
 	return input->time_ns;
 }
 
+/* The part of the timeline that a time is in; up to and with *last_ns it is the same. */
+static struct timeline_piece find_piece(struct merge_input *input, uint64_t time_ns,
+					uint64_t *last_ns)
+{
+	const struct timeline *timeline = &input->timeline;
+
+	*last_ns = UINT64_MAX;
+	if (!timeline->count)
+		return (struct timeline_piece){0};
+	input->piece = timeline_find(timeline, input->piece, time_ns);
+	*last_ns = timeline_last(timeline, input->piece);
+	return timeline->pieces[input->piece];
+}
+
 size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *times, size_t room)
 {
 	const struct vnt_event *events = input->batch.events + input->at;
 	size_t left = input->batch.count - input->at, taken = 0;
+	struct timeline_piece piece;
+	uint64_t last_ns, time_ns;
 
-	while (taken < room && taken < left) {
-		uint64_t time_ns;
-
+	room = room < left ? room : left;
+	if (room)
+		piece = find_piece(input, events[0].time_ns, &last_ns);
+	for (; taken < room; taken++) {
 		__builtin_prefetch(&events[taken + PREFETCH]);
-		time_ns = timeline_map(&input->timeline, &input->piece, events[taken].time_ns);
+		if (events[taken].time_ns > last_ns)
+			piece = find_piece(input, events[taken].time_ns, &last_ns);
+		time_ns = timeline_apply(&piece, events[taken].time_ns);
 		if (time_ns > until_ns)
 			break;
-		times[taken++] = time_ns;
+		times[taken] = time_ns;
 	}
 	input->at += taken;
 	return taken;

@@ -53,6 +53,12 @@ static inline bool timeline_holds(const struct timeline *timeline, size_t piece,
 	       (piece + 1 == timeline->count || time_ns < timeline->pieces[piece + 1].from_ns);
 }
 
+/* The last time that is in a piece. */
+static inline uint64_t timeline_last(const struct timeline *timeline, size_t piece)
+{
+	return piece + 1 < timeline->count ? timeline->pieces[piece + 1].from_ns - 1 : UINT64_MAX;
+}
+
 /* What time_ns becomes, at the ends of the range of numbers the nearest one; `piece` is the one that
  * it is in. */
 static inline uint64_t timeline_apply(const struct timeline_piece *piece, uint64_t time_ns)

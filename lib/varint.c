@@ -120,8 +120,7 @@ INLINE const uint8_t *take(const uint8_t *at, const uint8_t *end, void *out, siz
 {
 	char *values = out, *stop = values + count * width;
 	size_t bytes = take_bytes(at, end, values, count, width);
-	uint64_t begun =
-		0; /* the byte before `at` if a number goes on there, else one without top bit */
+	uint64_t begun = 0; /* its top bit is set if a number goes on at `at`: the byte before it */
 
 	at += bytes;
 	values += bytes * width;
@@ -150,7 +149,7 @@ INLINE const uint8_t *take(const uint8_t *at, const uint8_t *end, void *out, siz
 			begun = 0;
 		}
 	}
-	return at - (begun >> 7);
+	return at ? at - (begun >> 7) : NULL;
 }
 
 INLINE const uint8_t *take_width(const uint8_t *at, const uint8_t *end, void *values, size_t count,
