@@ -13,6 +13,7 @@
 #include "block.h"
 #include "event.h"
 #include "field.h"
+#include "varint.h"
 
 /* The payload: this, `columns` times struct vnt_column, and the columns in the same order. */
 struct vnt_columns {
@@ -29,11 +30,10 @@ struct vnt_column {
 };
 _Static_assert(sizeof(struct vnt_column) == 8, "struct vnt_column is on disk");
 
-#define VARINT_MAX  10 /* bytes of a 64-bit number */
 #define COLUMN_MAX  (BLOCK_ROWS * VARINT_MAX)
 #define COLUMNS_MAX (sizeof(struct vnt_columns) + FIELDS * (sizeof(struct vnt_column) + COLUMN_MAX))
 
-/* The part of an event that is the same at all probes. */
+/* The part of an event that is the same at all probes; laid out as there, in two pieces. */
 struct packet {
 	uint64_t flow;
 	uint64_t key;
@@ -42,15 +42,29 @@ struct packet {
 	uint16_t flags;
 	uint16_t segment;
 	uint16_t id;
+	uint16_t pad; /* 0 */
 };
+
+#define PACKET_PIECE offsetof(struct packet, flags) /* bytes of the first one */
+_Static_assert(sizeof(struct packet) == PACKET_PIECE + sizeof(uint64_t) &&
+		       offsetof(struct vnt_event, flow) + PACKET_PIECE ==
+			       offsetof(struct vnt_event, outer) &&
+		       offsetof(struct vnt_event, flags) + sizeof(uint64_t) ==
+			       offsetof(struct vnt_event, slot),
+	       "the pieces are the same in both");
 
 struct encoder;
 
 int encoder_open(struct encoder **encoder);  /* 0 or -ENOMEM */
 void encoder_close(struct encoder *encoder); /* accepts NULL */
 
-/* Encodes 1 to BLOCK_ROWS events in time order to `out`, which has room for COLUMNS_MAX bytes.
- * Returns the bytes used. */
+/* Encodes 1 to BLOCK_ROWS events in time order, any number at a time. The end goes to `out`, which has room
+ * for COLUMNS_MAX bytes, and returns the bytes used. */
+void encoder_begin(struct encoder *encoder);
+void encoder_add(struct encoder *encoder, const struct vnt_event *events, size_t count);
+size_t encoder_end(const struct encoder *encoder, uint8_t *out);
+
+/* All in one. */
 size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size_t count,
 		   uint8_t *out);
 

@@ -5,20 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "columns.h"
-
-#define CHUNK    DECODER_CHUNK /* values of all columns stay in the first-level cache */
-#define TOP_BITS 0x8080808080808080ull
+#include "chunk.h"
 
 struct cursor {
 	const uint8_t *at;
 	const uint8_t *end;
 	uint16_t encoding;
-};
-
-/* What is decoded at a time, of all columns. */
-struct chunk {
-	uint64_t values[FIELDS][CHUNK];
 };
 
 struct decoder {
@@ -97,114 +89,63 @@ static const uint8_t *take_fixed(const uint8_t *at, const uint8_t *end, uint64_t
 	return at + count * sizeof(*values);
 }
 
-static const uint8_t *take_varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
-{
-	*value = 0;
-	for (unsigned int shift = 0; at < end && shift < 7 * VARINT_MAX; shift += 7) {
-		*value |= (uint64_t)(*at & 0x7f) << shift;
-		if (!(*at++ & 0x80))
-			return at;
-	}
-	return NULL;
-}
-
-/* The number in the first bytes of `word`, which ends in the byte whose top bit is the lowest in
- * `last`: closes the gaps between its groups of seven bits pairwise. */
-static uint64_t varint_in(uint64_t word, uint64_t last)
-{
-	word &= (last ^ (last - 1)) & ~TOP_BITS;
-	word = (word & 0x007f007f007f007f) | (word & 0x7f007f007f007f00) >> 1;
-	word = (word & 0x00003fff00003fff) | (word & 0x3fff00003fff0000) >> 2;
-	return (word & 0x0fffffff) | (word & 0x0fffffff00000000) >> 4;
-}
-
-/* All numbers that end in the eight bytes of `word`, each of one or two of them; returns the end of their
- * values. Each byte could be the last one: no branch depends on which ones are. Writes up to eight values. */
-static uint64_t *varints14_in(uint64_t word, uint64_t *values)
-{
-	uint64_t before = 0;
-
-#pragma GCC unroll 8
-	for (int i = 0; i < 8; i++, word >>= 8) {
-		unsigned int more = before >> 7;
-
-		*values = (word & 0x7f) << 7 * more | (before & -more & 0x7f);
-		before = word & 0xff;
-		values += !(before >> 7);
-	}
-	return values;
-}
-
-/* Eight bytes at a time: often they are eight numbers, or numbers of one and two bytes. */
-static const uint8_t *take_varints(const uint8_t *at, const uint8_t *end, uint64_t *values,
-				   size_t count)
-{
-	uint64_t *stop = values + count;
-
-	while (at && values < stop) {
-		uint64_t word = TOP_BITS, more;
-
-		if (end - at >= 8)
-			memcpy(&word, at, sizeof(word));
-		word = le64toh(word);
-		more = word & TOP_BITS;
-		if (!more && stop - values >= 8) {
-#pragma GCC unroll 8
-			for (int i = 0; i < 8; i++)
-				*values++ = word >> 8 * i & 0x7f;
-			at += 8;
-		} else if (!(more & more << 8) && stop - values >= 8) {
-			values = varints14_in(word, values);
-			at += 8 - (word >> 63);
-		} else if (more != TOP_BITS) {
-			uint64_t last = ~word & TOP_BITS;
-
-			*values++ = varint_in(word, last);
-			at += (__builtin_ctzll(last) >> 3) + 1;
-		} else { /* a number of more than eight bytes, or near the end */
-			at = take_varint(at, end, values++);
-		}
-	}
-	return at;
-}
-
 static const uint8_t *take_zigzags(const uint8_t *at, const uint8_t *end, uint64_t *values,
 				   size_t count)
 {
-	at = take_varints(at, end, values, count);
+	at = varints_take(at, end, values, count, sizeof(*values));
 	for (size_t i = 0; at && i < count; i++)
 		values[i] = values[i] >> 1 ^ -(values[i] & 1);
 	return at;
 }
 
-/* The next `count` values of a column to `values`. */
-static int decoder_take(struct decoder *decoder, enum field_id id, uint64_t *values, size_t count)
+static const uint8_t *take_wide(uint16_t encoding, const uint8_t *at, const uint8_t *end,
+				uint64_t *values, size_t count)
+{
+	switch (encoding) {
+	case ENCODING_FIXED64:
+		return take_fixed(at, end, values, count);
+	case ENCODING_ZIGZAG:
+		return take_zigzags(at, end, values, count);
+	case ENCODING_VARINT:
+		return varints_take(at, end, values, count, sizeof(*values));
+	}
+	return NULL;
+}
+
+/* No version of the encoder writes a narrow column like that. */
+static const uint8_t *take_narrow(uint16_t encoding, const uint8_t *at, const uint8_t *end,
+				  void *values, size_t count, size_t width)
+{
+	uint64_t wide[CHUNK];
+
+	at = take_wide(encoding, at, end, wide, count);
+	for (size_t i = 0; at && i < count; i++) {
+		if (wide[i] >> 8 * width)
+			return NULL;
+		if (width == sizeof(uint16_t))
+			((uint16_t *)values)[i] = wide[i];
+		else
+			((uint32_t *)values)[i] = wide[i];
+	}
+	return at;
+}
+
+/* The next `count` values of a column to `values`, each as wide as the field. */
+static int decoder_take(struct decoder *decoder, enum field_id id, void *values, size_t count)
 {
 	struct cursor *cursor = &decoder->cursors[id];
-	uint64_t bits = 0;
+	size_t width = fields[id].bits / 8;
 
 	if (!cursor->at)
 		return fields[id].optional || !decoder_wants(decoder, id) ? 0 : -EBADMSG;
-	switch (cursor->encoding) {
-	case ENCODING_FIXED64:
-		cursor->at = take_fixed(cursor->at, cursor->end, values, count);
-		break;
-	case ENCODING_VARINT:
-		cursor->at = take_varints(cursor->at, cursor->end, values, count);
-		break;
-	case ENCODING_ZIGZAG:
-		cursor->at = take_zigzags(cursor->at, cursor->end, values, count);
-		break;
-	default:
-		return -EBADMSG;
-	}
-	if (!cursor->at)
-		return -EBADMSG;
-	if (fields[id].bits == 64)
-		return 0;
-	for (size_t i = 0; i < count; i++)
-		bits |= values[i];
-	return bits >> fields[id].bits ? -EBADMSG : 0;
+	if (cursor->encoding == ENCODING_VARINT)
+		cursor->at = varints_take(cursor->at, cursor->end, values, count, width);
+	else if (width == sizeof(uint64_t))
+		cursor->at = take_wide(cursor->encoding, cursor->at, cursor->end, values, count);
+	else
+		cursor->at = take_narrow(cursor->encoding, cursor->at, cursor->end, values, count,
+					 width);
+	return cursor->at ? 0 : -EBADMSG;
 }
 
 /* ... and of all columns of a scope. */
@@ -215,7 +156,7 @@ static int decoder_take_scope(struct decoder *decoder, enum field_scope scope, s
 
 	for (int id = 0; id < FIELDS && !err; id++)
 		if (fields[id].scope == scope)
-			err = decoder_take(decoder, id, chunk->values[id], count);
+			err = decoder_take(decoder, id, chunk_column(chunk, id), count);
 	return err;
 }
 
@@ -288,25 +229,27 @@ int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 	return decoder_take(decoder, FIELD_FLOW, decoder->flows, decoder->nflows);
 }
 
-static int decoder_packet(struct decoder *decoder, const struct chunk *chunk, size_t i)
+static int decoder_add_packets(struct decoder *decoder, const struct chunk *chunk, size_t count)
 {
 	struct packet *packet = &decoder->packets[decoder->known];
-	uint64_t flow = chunk->values[FIELD_FLOW_INDEX][i];
-	uint64_t length = chunk->values[FIELD_LENGTH][i];
-	uint64_t payload = length - chunk->values[FIELD_HEADERS][i];
 
-	if (flow >= decoder->nflows || payload > UINT32_MAX)
-		return -EBADMSG;
-	*packet = (struct packet){
-		.flow = decoder->flows[flow],
-		.key = chunk->values[FIELD_KEY][i],
-		.length = length,
-		.payload = payload,
-		.flags = chunk->values[FIELD_FLAGS][i],
-		.segment = chunk->values[FIELD_SEGMENT][i],
-		.id = decoder->ids[flow] += chunk->values[FIELD_ID][i],
-	};
-	decoder->known++;
+	for (size_t i = 0; i < count; i++, packet++) {
+		uint64_t payload = chunk->length[i] - chunk->headers[i];
+		uint16_t flow = chunk->flow_index[i];
+
+		if (flow >= decoder->nflows || payload > UINT32_MAX)
+			return -EBADMSG;
+		*packet = (struct packet){
+			.flow = decoder->flows[flow],
+			.key = chunk->key[i],
+			.length = chunk->length[i],
+			.payload = payload,
+			.flags = chunk->flags[i],
+			.segment = chunk->segment[i],
+			.id = decoder->ids[flow] += chunk->id[i],
+		};
+	}
+	decoder->known += count;
 	return 0;
 }
 
@@ -321,43 +264,38 @@ static int decoder_packets(struct decoder *decoder, struct chunk *chunk, size_t 
 		size_t count = left < CHUNK ? left : CHUNK;
 
 		err = decoder_take_scope(decoder, SCOPE_PACKET, chunk, count);
-		for (size_t i = 0; !err && i < count; i++)
-			err = decoder_packet(decoder, chunk, i);
+		if (!err)
+			err = decoder_add_packets(decoder, chunk, count);
 	}
 	return err;
 }
 
 static int decoder_join(struct decoder *decoder, const struct chunk *chunk, size_t count,
-			struct vnt_event *events)
+			struct vnt_event *event)
 {
-	for (size_t i = 0; i < count; i++) {
-		uint64_t delta = chunk->values[FIELD_TIME][i];
-		uint64_t back = chunk->values[FIELD_PACKET][i];
-		uint32_t probe = chunk->values[FIELD_PROBE][i];
-		uint64_t index = back ? decoder->used - back : decoder->used;
-		const struct packet *packet;
+	uint64_t time_ns = decoder->time_ns;
+	size_t used = decoder->used;
 
-		if (index >= decoder->npackets || probe >= decoder->nprobes ||
-		    decoder->time_ns + delta < decoder->time_ns)
+	for (size_t i = 0; i < count; i++, event++) {
+		uint32_t back = chunk->packet[i];
+		size_t index = used - back;
+		const struct packet *packet = &decoder->packets[index];
+
+		if (index >= decoder->npackets || chunk->probe[i] >= decoder->nprobes ||
+		    __builtin_add_overflow(time_ns, chunk->time[i], &time_ns))
 			return -EBADMSG;
-		packet = &decoder->packets[index];
-		decoder->used += !back;
-		decoder->time_ns += delta;
-		events[i] = (struct vnt_event){
-			.time_ns = decoder->time_ns,
-			.flow = packet->flow,
-			.key = packet->key,
-			.length = packet->length,
-			.payload = packet->payload,
-			.probe = probe,
-			.cpu = chunk->values[FIELD_CPU][i],
-			.flags = packet->flags,
-			.segment = packet->segment,
-			.id = packet->id,
-			.outer = chunk->values[FIELD_OUTER][i],
-			.packet = decoder->before + index,
-		};
+		used += !back;
+		event->time_ns = time_ns;
+		memcpy((char *)event + offsetof(struct vnt_event, flow), packet, PACKET_PIECE);
+		event->outer = chunk->outer[i];
+		event->probe = chunk->probe[i];
+		event->cpu = chunk->cpu[i];
+		memcpy((char *)event + offsetof(struct vnt_event, flags), &packet->flags,
+		       sizeof(*packet) - PACKET_PIECE);
+		event->packet = decoder->before + index;
 	}
+	decoder->time_ns = time_ns;
+	decoder->used = used;
 	return 0;
 }
 
@@ -397,7 +335,7 @@ int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room)
 
 	for (int id = 0; id < FIELDS; id++)
 		if (!decoder->cursors[id].at)
-			memset(chunk.values[id], 0, sizeof(chunk.values[id]));
+			memset(chunk_column(&chunk, id), 0, CHUNK * fields[id].bits / 8);
 	for (; decoder->left && done < room; done += count) {
 		count = decoder->left < CHUNK ? decoder->left : CHUNK;
 		if (count > room - done && done)

@@ -5,25 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "columns.h"
+#include "chunk.h"
 
-#define CHUNK        256 /* values of all columns stay in the first-level cache */
 #define PACKET_SLOTS 8192
 #define FLOW_SLOTS   1024
+#define TAG_SHIFT    17
+_Static_assert(BLOCK_ROWS < 1u << TAG_SHIFT, "a place fits below");
 
 /*
- * Repeats are found through direct-mapped tables of "index + 1, 0 if free". A collision only makes
- * the packet or flow be stored again.
+ * Repeats are found through direct-mapped tables of "index + 1, 0 if free"; with that of a packet are more
+ * bits of its hash, so that others need not be looked at. A collision only makes the packet or flow be
+ * stored again.
  */
 struct encoder {
-	uint64_t values[FIELDS][CHUNK];
-	size_t counts[SCOPES]; /* values of each scope in this chunk */
-	bool used[FIELDS];     /* the column is there */
+	struct chunk chunk;
+	bool used[FIELDS]; /* the column is there */
 	uint32_t packet_slots[PACKET_SLOTS];
 	uint32_t flow_slots[FLOW_SLOTS];
-	uint32_t npackets;
-	uint32_t nflows;
-	struct packet packets[BLOCK_ROWS];
+	size_t counts[SCOPES];                 /* values of each scope so far */
+	uint64_t time_ns;                      /* of the event before */
+	struct packet packets[BLOCK_ROWS + 1]; /* from 1 on */
 	uint64_t flows[BLOCK_ROWS];
 	uint16_t ids[BLOCK_ROWS]; /* of each flow's packet before */
 	uint8_t *ends[FIELDS];
@@ -49,74 +50,108 @@ static uint64_t slot_hash(uint64_t value)
 static uint32_t encoder_flow(struct encoder *encoder, uint64_t flow)
 {
 	uint32_t *slot = &encoder->flow_slots[slot_hash(flow) % FLOW_SLOTS];
+	size_t count = encoder->counts[SCOPE_FLOW];
 
 	if (!*slot || encoder->flows[*slot - 1] != flow) {
-		encoder->values[FIELD_FLOW][encoder->counts[SCOPE_FLOW]++] = flow;
-		encoder->flows[encoder->nflows] = flow;
-		encoder->ids[encoder->nflows] = 0;
-		*slot = ++encoder->nflows;
+		encoder->flows[count] = flow;
+		encoder->ids[count] = 0;
+		*slot = ++encoder->counts[SCOPE_FLOW];
 	}
 	return *slot - 1;
 }
 
-static void encoder_add_packet(struct encoder *encoder, const struct vnt_event *event)
+/* Two or three neighbours of a packet or an event at once. */
+static uint64_t word_at(const void *at)
 {
-	int64_t headers = (int64_t)event->length - event->payload;
-	uint32_t flow = encoder_flow(encoder, event->flow);
-	size_t n = encoder->counts[SCOPE_PACKET]++;
+	uint64_t word;
 
-	encoder->values[FIELD_FLOW_INDEX][n] = flow;
-	encoder->values[FIELD_KEY][n] = event->key;
-	encoder->values[FIELD_LENGTH][n] = event->length;
-	encoder->values[FIELD_HEADERS][n] = headers;
-	encoder->values[FIELD_FLAGS][n] = event->flags;
-	encoder->values[FIELD_SEGMENT][n] = event->segment;
-	encoder->values[FIELD_ID][n] = (int16_t)(event->id - encoder->ids[flow]);
-	encoder->ids[flow] = event->id;
-	encoder->packets[encoder->npackets++] = (struct packet){
-		.flow = event->flow,
-		.key = event->key,
-		.length = event->length,
-		.payload = event->payload,
-		.flags = event->flags,
-		.segment = event->segment,
-		.id = event->id,
-	};
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static uint64_t flags_to_id(const struct vnt_event *event)
+{
+	return word_at(&event->flags) & htole64(0x0000ffffffffffff);
 }
 
 static bool packet_is(const struct packet *packet, const struct vnt_event *event)
 {
-	return packet->key == event->key && packet->flow == event->flow &&
-	       packet->length == event->length && packet->payload == event->payload &&
-	       packet->flags == event->flags && packet->segment == event->segment &&
-	       packet->id == event->id;
+	return !((packet->flow ^ event->flow) | (packet->key ^ event->key) |
+		 (word_at(&packet->length) ^ word_at(&event->length)) |
+		 (word_at(&packet->flags) ^ flags_to_id(event)));
 }
 
-/* The value of FIELD_PACKET. */
-static uint32_t encoder_packet(struct encoder *encoder, const struct vnt_event *event)
+static void packet_set(struct packet *packet, const struct vnt_event *event)
 {
-	uint32_t *slot = &encoder->packet_slots[slot_hash(event->flow ^ event->key) % PACKET_SLOTS];
+	uint64_t lengths = word_at(&event->length), rest = flags_to_id(event);
 
-	if (*slot && packet_is(&encoder->packets[*slot - 1], event))
-		return encoder->npackets - (*slot - 1);
-	encoder_add_packet(encoder, event);
-	*slot = encoder->npackets;
-	return 0;
+	packet->flow = event->flow;
+	packet->key = event->key;
+	memcpy(&packet->length, &lengths, sizeof(lengths));
+	memcpy(&packet->flags, &rest, sizeof(rest));
 }
 
-static void encoder_split(struct encoder *encoder, const struct vnt_event *events, size_t count,
-			  uint64_t time_ns)
+/* Values of FIELD_PACKET. */
+static void encoder_find_packets(struct encoder *encoder, const struct vnt_event *event,
+				 size_t count)
 {
-	memset(encoder->counts, 0, sizeof(encoder->counts));
-	encoder->counts[SCOPE_EVENT] = count;
+	uint32_t next = encoder->counts[SCOPE_PACKET] + 1;
+
+	for (size_t i = 0; i < count; i++, event++) {
+		uint32_t hash = slot_hash(event->flow ^ event->key);
+		uint32_t *slot = &encoder->packet_slots[hash % PACKET_SLOTS];
+		uint32_t tag = hash / PACKET_SLOTS << TAG_SHIFT, place = *slot ^ tag;
+
+		if (place && !(place >> TAG_SHIFT) && packet_is(&encoder->packets[place], event)) {
+			encoder->chunk.packet[i] = next - place;
+			continue;
+		}
+		encoder->chunk.packet[i] = 0;
+		packet_set(&encoder->packets[next], event);
+		*slot = tag | next++;
+	}
+	encoder->counts[SCOPE_PACKET] = next - 1;
+}
+
+/* The values of those that are new: from `known` on. */
+static void encoder_add_packets(struct encoder *encoder, size_t known)
+{
+	size_t flows = encoder->counts[SCOPE_FLOW];
+	const struct packet *packet = &encoder->packets[known + 1];
+	size_t count = encoder->counts[SCOPE_PACKET] - known;
+	struct chunk *chunk = &encoder->chunk;
+
+	for (size_t i = 0; i < count; i++, packet++) {
+		uint32_t flow = encoder_flow(encoder, packet->flow);
+
+		chunk->flow_index[i] = flow;
+		chunk->key[i] = packet->key;
+		chunk->length[i] = packet->length;
+		chunk->headers[i] = (int64_t)packet->length - packet->payload;
+		chunk->flags[i] = packet->flags;
+		chunk->segment[i] = packet->segment;
+		chunk->id[i] = (int16_t)(packet->id - encoder->ids[flow]);
+		encoder->ids[flow] = packet->id;
+	}
+	memcpy(chunk->flow, &encoder->flows[flows],
+	       (encoder->counts[SCOPE_FLOW] - flows) * sizeof(*chunk->flow));
+}
+
+static void encoder_add_events(struct encoder *encoder, const struct vnt_event *events,
+			       size_t count)
+{
+	struct chunk *chunk = &encoder->chunk;
+	uint64_t time_ns = encoder->time_ns;
+
 	for (size_t i = 0; i < count; i++) {
-		encoder->values[FIELD_TIME][i] = events[i].time_ns - time_ns;
-		encoder->values[FIELD_PACKET][i] = encoder_packet(encoder, &events[i]);
-		encoder->values[FIELD_PROBE][i] = events[i].probe;
-		encoder->values[FIELD_CPU][i] = events[i].cpu;
-		encoder->values[FIELD_OUTER][i] = events[i].outer;
+		chunk->time[i] = events[i].time_ns - time_ns;
+		chunk->probe[i] = events[i].probe;
+		chunk->cpu[i] = events[i].cpu;
+		chunk->outer[i] = events[i].outer;
 		time_ns = events[i].time_ns;
 	}
+	encoder->time_ns = time_ns;
+	encoder->counts[SCOPE_EVENT] += count;
 }
 
 static uint8_t *put_fixed(uint8_t *at, const uint64_t *values, size_t count)
@@ -129,98 +164,48 @@ static uint8_t *put_fixed(uint8_t *at, const uint64_t *values, size_t count)
 	return at;
 }
 
-static uint8_t *put_varint(uint8_t *at, uint64_t value)
-{
-	for (; value >= 0x80; value >>= 7)
-		*at++ = value | 0x80;
-	*at++ = value;
-	return at;
-}
-
-/* One below 2^14: no branch depends on whether it takes a byte or two. */
-static uint8_t *put_varint14(uint8_t *at, uint64_t value)
-{
-	unsigned int more = value >= 0x80;
-
-	at[0] = (value & 0x7f) | more << 7;
-	at[1] = value >> 7;
-	return at + 1 + more;
-}
-
-/* Eight at a time: often they are eight bytes. */
-static uint8_t *put_varints(uint8_t *at, const uint64_t *values, size_t count)
-{
-	const uint64_t *stop = values + count;
-
-	for (; stop - values >= 8; values += 8) {
-		uint64_t all = 0, bytes = 0;
-
-#pragma GCC unroll 8
-		for (int i = 0; i < 8; i++) {
-			all |= values[i];
-			bytes |= values[i] << 8 * i;
-		}
-		if (all < 0x80) {
-			bytes = htole64(bytes);
-			memcpy(at, &bytes, sizeof(bytes));
-			at += sizeof(bytes);
-			continue;
-		}
-#pragma GCC unroll 8
-		for (int i = 0; i < 8; i++)
-			at = all >> 14 ? put_varint(at, values[i]) : put_varint14(at, values[i]);
-	}
-	while (values < stop)
-		at = put_varint(at, *values++);
-	return at;
-}
-
 static uint8_t *put_zigzags(uint8_t *at, uint64_t *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		values[i] = values[i] << 1 ^ -(values[i] >> 63);
-	return put_varints(at, values, count);
+	return varints_put(at, values, count, sizeof(*values));
 }
 
-static uint8_t *put_values(enum field_encoding encoding, uint8_t *at, uint64_t *values,
-			   size_t count)
+static bool is_zero(const void *values, size_t bytes)
 {
-	switch (encoding) {
-	case ENCODING_FIXED64:
-		return put_fixed(at, values, count);
-	case ENCODING_VARINT:
-		return put_varints(at, values, count);
-	case ENCODING_ZIGZAG:
-		return put_zigzags(at, values, count);
+	const char *first = values;
+
+	return !bytes || (!*first && !memcmp(first, first + 1, bytes - 1));
+}
+
+/* Appends values of this chunk to a column, which begins with the first one that is not 0, behind `before`
+ * values that are; unless it is there always. */
+static void encoder_put(struct encoder *encoder, enum field_id id, size_t before, size_t count)
+{
+	void *values = chunk_column(&encoder->chunk, id);
+	size_t width = fields[id].bits / 8;
+	uint8_t **end = &encoder->ends[id];
+
+	if (!encoder->used[id]) {
+		size_t bytes = fields[id].encoding == ENCODING_FIXED64 ? before * width : before;
+
+		if (is_zero(values, count * width))
+			return;
+		encoder->used[id] = true;
+		memset(*end, 0, bytes);
+		*end += bytes;
 	}
-	return at;
-}
-
-/* Begins the column if it is not 0 for all of this chunk, behind `before` values that are. */
-static void encoder_meet(struct encoder *encoder, enum field_id id, size_t before)
-{
-	size_t bytes = fields[id].encoding == ENCODING_FIXED64 ? before * sizeof(uint64_t) : before;
-	const uint64_t *values = encoder->values[id];
-	uint64_t all = 0;
-
-	for (size_t i = 0; i < encoder->counts[fields[id].scope]; i++)
-		all |= values[i];
-	if (!all)
-		return;
-	encoder->used[id] = true;
-	encoder->ends[id] += bytes;
-	memset(encoder->columns[id], 0, bytes);
-}
-
-static void encoder_put(struct encoder *encoder, enum field_id id, size_t before)
-{
-	const struct field *field = &fields[id];
-
-	if (!encoder->used[id])
-		encoder_meet(encoder, id, before);
-	if (encoder->used[id])
-		encoder->ends[id] = put_values(field->encoding, encoder->ends[id],
-					       encoder->values[id], encoder->counts[field->scope]);
+	switch (fields[id].encoding) {
+	case ENCODING_FIXED64:
+		*end = put_fixed(*end, values, count);
+		break;
+	case ENCODING_VARINT:
+		*end = varints_put(*end, values, count, width);
+		break;
+	case ENCODING_ZIGZAG:
+		*end = put_zigzags(*end, values, count);
+		break;
+	}
 }
 
 static uint32_t encoder_columns(const struct encoder *encoder)
@@ -232,13 +217,12 @@ static uint32_t encoder_columns(const struct encoder *encoder)
 	return columns;
 }
 
-/* Directory and columns, one behind the other. */
-static size_t encoder_join(const struct encoder *encoder, uint8_t *out)
+size_t encoder_end(const struct encoder *encoder, uint8_t *out)
 {
 	uint32_t columns = encoder_columns(encoder);
 	struct vnt_columns head = {
-		.flows = htole32(encoder->nflows),
-		.packets = htole32(encoder->npackets),
+		.flows = htole32(encoder->counts[SCOPE_FLOW]),
+		.packets = htole32(encoder->counts[SCOPE_PACKET]),
 		.columns = htole32(columns),
 	};
 	uint8_t *entry = out + sizeof(head);
@@ -263,27 +247,44 @@ static size_t encoder_join(const struct encoder *encoder, uint8_t *out)
 	return at - out;
 }
 
-size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size_t count,
-		   uint8_t *out)
+void encoder_begin(struct encoder *encoder)
 {
-	uint64_t time_ns = events[0].time_ns;
-
 	memset(encoder->packet_slots, 0, sizeof(encoder->packet_slots));
 	memset(encoder->flow_slots, 0, sizeof(encoder->flow_slots));
-	encoder->npackets = 0;
-	encoder->nflows = 0;
+	memset(encoder->counts, 0, sizeof(encoder->counts));
 	for (int id = 0; id < FIELDS; id++) {
 		encoder->ends[id] = encoder->columns[id];
 		encoder->used[id] = !fields[id].optional;
 	}
+}
 
-	for (size_t i = 0; i < count; i += CHUNK) {
-		const size_t before[SCOPES] = {encoder->nflows, encoder->npackets, i};
+static void encoder_add_chunk(struct encoder *encoder, const struct vnt_event *events, size_t count)
+{
+	size_t before[SCOPES];
 
-		encoder_split(encoder, &events[i], count - i < CHUNK ? count - i : CHUNK, time_ns);
-		for (int id = 0; id < FIELDS; id++)
-			encoder_put(encoder, id, before[fields[id].scope]);
-		time_ns = events[i + encoder->counts[SCOPE_EVENT] - 1].time_ns;
+	memcpy(before, encoder->counts, sizeof(before));
+	encoder_find_packets(encoder, events, count);
+	encoder_add_packets(encoder, before[SCOPE_PACKET]);
+	encoder_add_events(encoder, events, count);
+	for (int id = 0; id < FIELDS; id++) {
+		enum field_scope scope = fields[id].scope;
+
+		encoder_put(encoder, id, before[scope], encoder->counts[scope] - before[scope]);
 	}
-	return encoder_join(encoder, out);
+}
+
+void encoder_add(struct encoder *encoder, const struct vnt_event *events, size_t count)
+{
+	if (!encoder->counts[SCOPE_EVENT])
+		encoder->time_ns = events[0].time_ns;
+	for (size_t i = 0; i < count; i += CHUNK)
+		encoder_add_chunk(encoder, &events[i], count - i < CHUNK ? count - i : CHUNK);
+}
+
+size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size_t count,
+		   uint8_t *out)
+{
+	encoder_begin(encoder);
+	encoder_add(encoder, events, count);
+	return encoder_end(encoder, out);
 }

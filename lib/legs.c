@@ -5,8 +5,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct timeline_piece unchanged;
-
 static void count_begin(struct count_row *row, const struct vnt_event *event, uint16_t probe,
 			uint64_t time_ns)
 {
@@ -34,19 +32,25 @@ static void leg_begin(struct leg *leg, const struct vnt_event *event, uint16_t p
 	leg->probes[0] = probe;
 }
 
-/* Events whose times are in one piece of the timeline. */
-static void legs_add(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
-		     size_t count, const struct timeline_piece piece, const uint16_t *probes)
+void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
+	       size_t count, const struct timeline *timeline, size_t *near, const uint16_t *probes)
 {
-	size_t nlegs = legs->count, ncounts = legs->ncounts;
+	struct timeline_piece piece = {0};
+	size_t nlegs = 0, ncounts = 0;
+	uint64_t last_ns = 0;
 
+	if (count)
+		piece = timeline_at(timeline, near, events->time_ns, &last_ns);
 	for (const struct vnt_event *event = events; event < events + count; event++) {
-		uint64_t time_ns = timeline_apply(&piece, event->time_ns), after_ns;
 		uint16_t probe = probes[event->probe], at;
 		uint16_t *place = &maker->by_cpu[(probe * 8u + event->cpu) % COUNT(maker->by_cpu)];
 		struct count_row *row = &legs->counts[*place];
+		uint64_t time_ns, after_ns;
 		struct leg *leg;
 
+		if (event->time_ns > last_ns)
+			piece = timeline_at(timeline, near, event->time_ns, &last_ns);
+		time_ns = timeline_apply(&piece, event->time_ns);
 		if (*place >= ncounts || !count_is_of(row, event, probe)) {
 			*place = ncounts;
 			row = &legs->counts[ncounts++];
@@ -72,36 +76,6 @@ static void legs_add(struct legs_maker *maker, struct legs *legs, const struct v
 	}
 	legs->count = nlegs;
 	legs->ncounts = ncounts;
-}
-
-/* The piece that the first of these times is in; *count becomes how many of them are. */
-static const struct timeline_piece *find_piece(const struct timeline *timeline, size_t *near,
-					       const struct vnt_event *events, size_t *count)
-{
-	size_t n = *count;
-
-	if (!timeline->count)
-		return &unchanged;
-	*near = timeline_find(timeline, *near, events->time_ns);
-	if (!timeline_holds(timeline, *near, events[n - 1].time_ns))
-		for (n = 1; timeline_holds(timeline, *near, events[n].time_ns);)
-			n++;
-	*count = n;
-	return &timeline->pieces[*near];
-}
-
-void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
-	       size_t count, const struct timeline *timeline, size_t *near, const uint16_t *probes)
-{
-	legs->count = 0;
-	legs->ncounts = 0;
-	for (size_t done = 0, n; done < count; done += n) {
-		const struct timeline_piece *piece;
-
-		n = count - done;
-		piece = find_piece(timeline, near, events + done, &n);
-		legs_add(maker, legs, events + done, n, *piece, probes);
-	}
 }
 
 void leg_cut(struct leg *leg, uint16_t count, struct leg *rest)

@@ -221,10 +221,11 @@ static void gather(struct merge *merge, const uint64_t *keys, uint64_t first_ns,
 	for (size_t i = 0; i < count; i++, event++) {
 		struct source source = merge->sources[keys[i] % SORT_MAX];
 		const struct merge_input *input = &merge->inputs[source.input];
+		const struct vnt_event *from = &input->batch.events[source.at];
 
-		*event = input->batch.events[source.at];
+		*event = *from;
 		event->time_ns = first_ns + (keys[i] >> SORT_LOG);
-		event->probe = input->probes[event->probe];
+		event->probe = input->probes[from->probe];
 		event->packet = 0; /* other inputs count theirs too */
 	}
 }
@@ -245,7 +246,8 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 	if (count < SORT_MAX / 2 && until_ns < stop.time_ns && merge->width_ns < WIDTH_MAX)
 		merge->width_ns = merge->width_ns * 2 + 1;
 	if (merge->taken[first->input] < count)
-		keys = sorter_run(&merge->sorter, count);
+		keys = merge->ninputs == 2 ? sorter_join(&merge->sorter, merge->taken[0], count)
+					   : sorter_run(&merge->sorter, count);
 	if (merge->maker)
 		gather_legs(merge, keys, count);
 	else

@@ -60,16 +60,21 @@ static size_t take_events(struct merge_input *input, uint64_t until_ns, uint64_t
 			  size_t room)
 {
 	const struct vnt_event *events = input->batch.events + input->at;
+	struct timeline_piece piece;
+	uint64_t last_ns, time_ns;
 	size_t taken = 0;
 
-	while (taken < room) {
-		uint64_t time_ns;
-
+	if (room)
+		piece = timeline_at(&input->timeline, &input->piece, events->time_ns, &last_ns);
+	for (; taken < room; taken++) {
 		__builtin_prefetch(&events[taken + PREFETCH]);
-		time_ns = timeline_map(&input->timeline, &input->piece, events[taken].time_ns);
+		if (events[taken].time_ns > last_ns)
+			piece = timeline_at(&input->timeline, &input->piece,
+					       events[taken].time_ns, &last_ns);
+		time_ns = timeline_apply(&piece, events[taken].time_ns);
 		if (time_ns > until_ns)
 			break;
-		times[taken++] = time_ns;
+		times[taken] = time_ns;
 	}
 	return taken;
 }

@@ -42,3 +42,21 @@ const uint64_t *sorter_run(struct sorter *sorter, size_t count)
 	}
 	return sorter->keys[side];
 }
+
+/* No branch depends on which run is next. */
+const uint64_t *sorter_join(struct sorter *sorter, size_t middle, size_t count)
+{
+	const uint64_t *a = sorter->keys[0], *b = a + middle;
+	size_t done = 0, from_a = 0;
+
+	for (; from_a < middle && done - from_a < count - middle; done++) {
+		uint64_t next_a = a[from_a], next_b = b[done - from_a];
+
+		sorter->keys[1][done] = next_a < next_b ? next_a : next_b;
+		from_a += next_a < next_b;
+	}
+	b += done - from_a;
+	memcpy(sorter->keys[1] + done, from_a < middle ? a + from_a : b,
+	       (count - done) * sizeof(*a));
+	return sorter->keys[1];
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * merge_sort.h - a few sorted runs of times become one: what it costs does not depend on how many
- * runs there are.
+ * runs there are, unless there are two.
  */
 #ifndef VNT_MERGE_SORT_H
 #define VNT_MERGE_SORT_H
@@ -20,5 +20,8 @@ struct sorter {
 
 /* The first `count` of keys[0] in order of time; those of equal time stay in their order. */
 const uint64_t *sorter_run(struct sorter *sorter, size_t count);
+
+/* The same if there are two runs, the second one from `middle` on. */
+const uint64_t *sorter_join(struct sorter *sorter, size_t middle, size_t count);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ struct pack {
 	struct task task;
 	struct packs *packs;
 	struct vnt_block block;
-	size_t count; /* events; of other rows there are block.raw bytes in `room` */
+	size_t count; /* events */
+	bool encoded; /* to block.raw bytes in `room`; else they are here: */
 	struct vnt_event *events;
 	uint8_t *room[2]; /* both RAW_MAX, touched only as far as a block needs */
 	const uint8_t *payload;
@@ -57,7 +59,7 @@ static void pack_run(struct task *task, unsigned int thread)
 {
 	struct pack *pack = (struct pack *)((char *)task - offsetof(struct pack, task));
 
-	if (pack->count)
+	if (!pack->encoded)
 		pack->block.raw = encoder_run(pack->packs->encoders[thread], pack->events,
 					      pack->count, pack->room[0]);
 	pack->stored = pack_block(&pack->block, pack->room[0], pack->room[1], &pack->payload);
@@ -83,27 +85,43 @@ static struct pack *packs_take(struct packs *packs)
 	return packs->err ? NULL : packs->idle[--packs->nidle];
 }
 
-static void packs_queue(struct packs *packs, struct pack *pack, const struct vnt_block *block)
+static void packs_queue(struct packs *packs, struct pack *pack)
 {
-	pack->block = *block;
 	packs->queue[packs->nqueued++] = pack;
 	pool_submit(packs->pool, &pack->task);
 }
 
-struct vnt_event *packs_events(struct packs *packs)
+/* With no other thread to encode them they are encoded at once, while they are in the cache. */
+int packs_add(struct packs *packs, const struct vnt_event *events, size_t count)
 {
-	if (!packs->gathering)
-		packs->gathering = packs_take(packs);
-	return packs->gathering ? packs->gathering->events : NULL;
+	struct pack *pack = packs->gathering;
+
+	if (!pack) {
+		pack = packs->gathering = packs_take(packs);
+		if (!pack)
+			return packs->err;
+		pack->count = 0;
+		pack->encoded = pool_threads(packs->pool) == 1;
+		if (pack->encoded)
+			encoder_begin(packs->encoders[0]);
+	}
+	if (pack->encoded)
+		encoder_add(packs->encoders[0], events, count);
+	else
+		memcpy(pack->events + pack->count, events, count * sizeof(*events));
+	pack->count += count;
+	return 0;
 }
 
 int packs_queue_events(struct packs *packs, const struct vnt_block *block)
 {
 	struct pack *pack = packs->gathering;
 
-	pack->count = block->rows;
+	pack->block = *block;
+	if (pack->encoded)
+		pack->block.raw = encoder_end(packs->encoders[0], pack->room[0]);
 	packs->gathering = NULL;
-	packs_queue(packs, pack, block);
+	packs_queue(packs, pack);
 	return packs->err;
 }
 
@@ -114,8 +132,10 @@ int packs_queue_rows(struct packs *packs, const struct vnt_block *block, const u
 	if (!pack)
 		return packs->err;
 	pack->count = 0;
+	pack->encoded = true;
+	pack->block = *block;
 	memcpy(pack->room[0], raw, block->raw);
-	packs_queue(packs, pack, block);
+	packs_queue(packs, pack);
 	return 0;
 }
 

@@ -28,10 +28,10 @@ typedef int (*pack_fn)(void *context, const struct vnt_block *block, const uint8
 /* The pool has all its threads by now, and outlives the packs. 0 or -ENOMEM. */
 int packs_open(struct packs **packs, struct pool *pool, pack_fn write, void *context);
 
-/* Where the events of the next block are gathered: PACK_EVENTS of them. NULL after an error. */
-struct vnt_event *packs_events(struct packs *packs);
+/* Takes events of the next block, PACK_EVENTS in all at most. 0 or what `write` returned of blocks before. */
+int packs_add(struct packs *packs, const struct vnt_event *events, size_t count);
 
-/* Queues the gathered block; `block` has all but the lengths. Returns what `write` returned of blocks
+/* Queues the block of those; `block` has all but the lengths. Returns what `write` returned of blocks
  * before; from then on nothing more is written. */
 int packs_queue_events(struct packs *packs, const struct vnt_block *block);
 

@@ -94,6 +94,18 @@ size_t timeline_find(const struct timeline *timeline, size_t near, uint64_t time
 	return first;
 }
 
+struct timeline_piece timeline_at(const struct timeline *timeline, size_t *near, uint64_t time_ns,
+				  uint64_t *last_ns)
+{
+	*last_ns = UINT64_MAX;
+	if (!timeline->count)
+		return (struct timeline_piece){0};
+	*near = timeline_find(timeline, *near, time_ns);
+	if (*near + 1 < timeline->count)
+		*last_ns = timeline->pieces[*near + 1].from_ns - 1;
+	return timeline->pieces[*near];
+}
+
 void timeline_release(struct timeline *timeline)
 {
 	free(timeline->pieces);

@@ -53,6 +53,10 @@ static inline bool timeline_holds(const struct timeline *timeline, size_t piece,
 	       (piece + 1 == timeline->count || time_ns < timeline->pieces[piece + 1].from_ns);
 }
 
+/* The piece that a time is in, and up to and with *last_ns other times; `near` as of timeline_map(). */
+struct timeline_piece timeline_at(const struct timeline *timeline, size_t *near, uint64_t time_ns,
+				  uint64_t *last_ns);
+
 /* What time_ns becomes, at the ends of the range of numbers the nearest one; `piece` is the one that
  * it is in. */
 static inline uint64_t timeline_apply(const struct timeline_piece *piece, uint64_t time_ns)

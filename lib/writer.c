@@ -40,6 +40,7 @@ struct writer {
 	uint8_t *packed;
 	struct packs *packs; /* or NULL; then the rest is 0 */
 	size_t gathered;     /* events in the next block */
+	uint64_t first_ns;   /* time of the first of them */
 	uint64_t queued;     /* events in blocks before it */
 	uint64_t queued_ns;  /* time of the last of them */
 	uint32_t blocks;     /* written or queued so far */
@@ -190,14 +191,16 @@ static int writer_take(void *context, const struct vnt_block *block, const uint8
 
 static int writer_queue_gathered(struct writer *writer)
 {
-	const struct vnt_event *events;
-	struct vnt_block block = {.type = BLOCK_EVENTS, .rows = writer->gathered};
+	struct vnt_block block = {
+		.type = BLOCK_EVENTS,
+		.rows = writer->gathered,
+		.first_ns = writer->first_ns,
+		.last_ns = writer->last_ns,
+		.watermark_ns = writer->last_ns,
+	};
 
 	if (!writer->gathered)
 		return 0;
-	events = packs_events(writer->packs);
-	block.first_ns = events[0].time_ns;
-	block.last_ns = block.watermark_ns = events[writer->gathered - 1].time_ns;
 	block.position = writer->queued;
 	block.tag = writer->tag;
 	block.sequence = writer->blocks++;
@@ -213,11 +216,12 @@ static int writer_gather(struct writer *writer, const struct vnt_event *events, 
 
 	while (count && !err) {
 		size_t room = PACK_EVENTS - writer->gathered, n = count < room ? count : room;
-		struct vnt_event *to = packs_events(writer->packs);
 
-		if (!to)
-			return writer->error;
-		memcpy(to + writer->gathered, events, n * sizeof(*events));
+		err = packs_add(writer->packs, events, n);
+		if (err)
+			return err;
+		if (!writer->gathered)
+			writer->first_ns = events[0].time_ns;
 		writer->last_ns = events[n - 1].time_ns;
 		writer->gathered += n;
 		events += n;
