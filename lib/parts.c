@@ -285,12 +285,27 @@ int parts_next(struct parts *parts, struct vnt_block *block, const uint8_t **pay
 	return err ? err : 1;
 }
 
+/* Of the parts that have the block, how many are damaged right before it, and how many are not? */
+static void count_skipping(const struct parts *parts, const struct vnt_block *block,
+			   size_t skipping[2])
+{
+	skipping[false] = skipping[true] = 0;
+	for (size_t i = 0; i < parts->count; i++)
+		if (has_block(parts->parts[i], block))
+			skipping[scan_is_skipping(parts->parts[i]->scan)]++;
+}
+
 static void parts_advance(struct parts *parts, const struct vnt_block *block, bool usable)
 {
 	uint64_t events = block->type == BLOCK_EVENTS ? block->rows : 0;
-	bool follows = parts->started ? block->sequence == parts->sequence + 1
-				      : block->position == parts->start;
+	size_t skipping[2];
+	bool follows;
 
+	if (block->type == BLOCK_HEADER)
+		return;
+	count_skipping(parts, block, skipping);
+	follows = parts->started ? block->sequence == parts->sequence + 1
+				 : block->position == parts->start && skipping[false];
 	if (!usable || !follows)
 		parts->gaps++;
 	parts->started = true;

@@ -245,6 +245,11 @@ int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payloa
 	return 1;
 }
 
+bool scan_is_skipping(const struct scan *scan)
+{
+	return scan->skipping;
+}
+
 void scan_accept(struct scan *scan)
 {
 	scan_end_skip(scan, false);

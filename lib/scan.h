@@ -27,6 +27,9 @@ int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payloa
 /* Goes on behind the block. Logs the damaged range before it, if there was one. */
 void scan_accept(struct scan *scan);
 
+/* Is what comes right before the block that was found last damaged? */
+bool scan_is_skipping(const struct scan *scan);
+
 /* Counts the block as damaged and looks for the next one inside it too: its length may be that of
  * bytes that are missing. */
 void scan_reject(struct scan *scan);
