@@ -3,7 +3,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -58,4 +60,56 @@ Test(gaps, what_is_not_written_or_taken_back_has_no_number)
 	check_numbers(fd, 3);
 	trace_info_release(&info);
 	free(events);
+}
+
+static void cut_out(struct image *cut, const struct image *image, const struct span *first,
+		    size_t blocks)
+{
+	size_t size = first[blocks].start - first->start, behind = first->start + size;
+
+	*cut = (struct image){malloc(image->size), image->size - size};
+	memcpy(cut->bytes, image->bytes, first->start);
+	memcpy(cut->bytes + first->start, image->bytes + behind, image->size - behind);
+}
+
+static void check_said(const struct content *content, const struct span *first, size_t blocks)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "'x' is incomplete: %zu block%s missing before byte %zu",
+		 blocks, blocks > 1 ? "s are" : " is", first->start);
+	cr_assert_eq(content->lines, 1);
+	cr_assert_str_eq(content->line, line);
+	cr_assert_eq(content->damaged, blocks * sizeof(struct vnt_block));
+}
+
+/* Also where no count of events shows it. Of the first block nobody knows that it is not the first one; and what
+ * lacks the end is another matter. */
+Test(gaps, blocks_that_are_missing_without_a_trace)
+{
+	struct span spans[64];
+	struct image image;
+	size_t count;
+
+	image_small(&image);
+	count = image_spans(&image, spans, 64);
+	for (size_t i = 3; i + 1 < count; i++) {
+		for (size_t blocks = 1; blocks < 4 && i + blocks < count; blocks++) {
+			struct content once, twice;
+			struct image cut;
+			uint64_t events =
+				spans[i + blocks].block.position - spans[i].block.position;
+
+			cut_out(&cut, &image, &spans[i], blocks);
+			content_read_image(&once, &cut);
+			cr_assert_eq(once.missing, events);
+			check_said(&once, &spans[i], blocks);
+			content_read_twice(&twice, image_to_fd(&cut));
+			check_said(&twice, &spans[i], blocks);
+			content_release(&once);
+			content_release(&twice);
+			image_release(&cut);
+		}
+	}
+	image_release(&image);
 }
