@@ -129,6 +129,11 @@ vnettrace: merge: cannot read 'standard input': No such file or directory" ]]
 	run --separate-stderr "$VNETTRACE" merge --clock late -o x.vnt h0.vnt
 	((status == 1))
 	[[ $stderr == "vnettrace: merge: cannot read 'late': line 1 is not OFFSET_NS DRIFT_PPM BOUND_NS AT_NS NAME" ]]
+	echo "0 -2000000 5 0 h1" >backwards
+	run --separate-stderr "$VNETTRACE" merge --clock backwards -o x.vnt h0.vnt h1.vnt
+	((status == 1))
+	[[ $stderr == "vnettrace: merge: cannot read 'backwards': line 1: no clock drifts by -2e+06 ppm; 100000 either way are the most" ]]
+	[[ ! -e x.vnt ]]
 }
 
 # No machine that tests run on shows counters of guests: this is a copy of what KVM makes of them.
