@@ -37,6 +37,21 @@ load lib/oneway
 	rm "$NET_DIR"/flows.*
 }
 
+@test "report --memory that packets fill: they are kept in a file, or it says that there is no room" {
+	"$BUILD/tests/bench-generate" "$NET_DIR/packets" 2 1000000
+	report=("$VNETTRACE" report -f json --horizon 1000 "$NET_DIR"/packets.{0,1}.vnt)
+	mkdir "$NET_DIR/full"
+	run --separate-stderr env TMPDIR="$NET_DIR/full" unshare --mount sh -c \
+		'mount -t tmpfs -o size=1m none "$TMPDIR" && exec "$@"' - \
+		"${report[@]}" --memory 40M -o "$NET_DIR/packets.json"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: cannot keep packets in a file in '$NET_DIR/full': No space left on device" ]]
+	[[ ! -e $NET_DIR/packets.json ]]
+	TMPDIR=$NET_DIR/full "${report[@]}" --memory 40M | cmp - <("${report[@]}")
+	[[ -z $(ls "$NET_DIR/full") ]]
+	rm "$NET_DIR"/packets.*
+}
+
 @test "report --horizon: what comes later is another packet" {
 	"$VNETTRACE" report -f json "$GOOD" >"$NET_DIR/default.json"
 	"$VNETTRACE" report -f json --horizon 1 "$GOOD" | cmp - "$NET_DIR/default.json"
