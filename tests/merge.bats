@@ -142,6 +142,14 @@ slowly() {
 	done
 }
 
+@test "progress of files is in per cent of their size" {
+	"$BUILD/tests/bench-generate" "$NET_DIR/long" 2 6000000
+	screen=$(script -qec "taskset -c $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') \
+		$VNETTRACE report -o /dev/null $NET_DIR/long.0.vnt $NET_DIR/long.1.vnt" /dev/null </dev/null)
+	rm "$NET_DIR"/long.*
+	[[ $screen == *"looking for clocks"*" % of "*" MB, "*"events/s"* ]]
+}
+
 # copies_made: live.vnt is a recording, one.vnt and two.vnt are copies of it at two times.
 copies_made() {
 	record_start live "$NET_H1" -i v1 -i v2 'udp port 5001'
