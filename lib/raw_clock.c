@@ -5,9 +5,8 @@
 #include "clock.h"
 #include "raw_clock.h"
 
-#define SLEPT_NS \
-	1000000        /* what BOOTTIME gains while the machine runs is far below; REALTIME, too */
-#define WIDTHS       2 /* an anchor as many times wider than usual was interrupted */
+#define JUMP_NS      1000000 /* what BOOTTIME and REALTIME gain while the machine runs is far below */
+#define WIDTHS       2       /* an anchor as many times wider than usual was interrupted */
 #define WIDTH_MIN_NS 200
 #define SLEW_MAX     5e-4 /* adjtimex(2) goes no further; taken where no anchor says */
 #define RATE_MAX     8    /* one clock gains no more than 1/8 on the other */
@@ -104,7 +103,7 @@ static double find_doubt(const struct raw_clock *clock, size_t at)
 
 static bool is_jump(__int128 ns)
 {
-	return ns > SLEPT_NS || ns < -SLEPT_NS;
+	return ns > JUMP_NS || ns < -JUMP_NS;
 }
 
 void raw_clock_settle(struct raw_clock *clock)

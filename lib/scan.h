@@ -46,8 +46,8 @@ void scan_set_growing(struct scan *scan);
 bool scan_is_growing(const struct scan *scan);
 
 /* To read what comes from here on twice: scan_rewind(), once the end was reached, returns here. Until then
- * nothing is logged. The second time a growing file ends where it did the first time. What cannot seek is copied meanwhile to a file without a name, in $TMPDIR or
- * /var/tmp. 0 or -errno. */
+ * nothing is logged. The second time a growing file ends where it did the first time. What cannot seek is
+ * copied meanwhile to a file without a name, in $TMPDIR or /var/tmp. 0 or -errno. */
 int scan_mark(struct scan *scan);
 int scan_rewind(struct scan *scan);
 
