@@ -156,7 +156,7 @@ clock_in() {
 
 @test "the PTP clock of a network card, and that of the host of a guest" {
 	mkdir "$NET_DIR/ptp"
-	run_guest ptp --device e1000e,romfile= --share "$NET_DIR/ptp" 6.12 \
+	run_guest ptp --device e1000e,romfile= --share "$NET_DIR/ptp" --timeout 240 6.12 \
 		env BUILD="$BUILD" VNETTRACE="$VNETTRACE" "$BATS_TEST_DIRNAME/guest/ptp.sh" "$NET_DIR/ptp"
 	ran ptp
 	# Each time it is another one, read in a bracket.
