@@ -273,9 +273,12 @@ struct merge *files_open_traces(const struct string_list *names, const char *clo
 		choice++;
 	if (!choice->file || read_clocks(clock, &clocks))
 		readers = open_traces(names);
+	if (readers && names->count > 1 && message_has_progress())
+		message_progress("looking for clocks");
 	if (readers && merge_open(&merge, readers, names->count, choice->clock,
 				  choice->file ? &clocks : NULL, message_log, NULL, reason))
 		message_error("%s", reason);
+	message_progress("");
 	if (merge && merge_threads(merge, count_cpus()))
 		message_detail(
 			"there are fewer threads than CPUs"); /* and it goes on without them */

@@ -55,9 +55,7 @@ static int64_t saturating_add(int64_t a, int64_t b)
 	return sum;
 }
 
-/* What turns this domain's CLOCK_MONOTONIC into CLOCK_REALTIME: that of its host where it can see it, as a
- * host and its guests are traced together more often than they are synchronized. */
-static int64_t wall_offset(const struct anchor_row *anchor)
+int64_t clock_wall_offset(const struct anchor_row *anchor)
 {
 	uint64_t offset = anchor->real_ns - anchor->mono_ns;
 
@@ -130,7 +128,8 @@ static struct clock_fit place_input(const struct clock_input *input, const struc
 	set_method(&fit, "none");
 	if (input->anchors[0].mono_ns && reference->mono_ns) {
 		set_method(&fit, "realtime");
-		*shift = saturating_sub(wall_offset(&input->anchors[0]), wall_offset(reference));
+		*shift = saturating_sub(clock_wall_offset(&input->anchors[0]),
+					clock_wall_offset(reference));
 	}
 	return fit;
 }

@@ -16,6 +16,10 @@ bool clock_is_exact(const struct clock_fit *fit);
 /* Domains without a boot ID (no /proc) share nothing. */
 bool clock_same_boot(const char *a, const char *b);
 
+/* What turns a domain's CLOCK_MONOTONIC into CLOCK_REALTIME: that of its host where it can see it, as a
+ * host and its guests are traced together more often than they are synchronized. */
+int64_t clock_wall_offset(const struct anchor_row *anchor);
+
 /* One input: its domains, and per domain the first anchor, or one with mono_ns 0 if it has none. */
 struct clock_input {
 	const struct domain *domains;

@@ -10,6 +10,7 @@
 #include "clock_ranges.h"
 #include "clock_tsc.h"
 #include "field.h"
+#include "units.h"
 
 /* What tells one packet from the others, and where it was when. */
 #define FIELDS_WANTED                                                                 \
@@ -272,6 +273,30 @@ static void say_groups(const struct estimation *self)
 	}
 }
 
+/* A group without the first clock is placed by the first readings of CLOCK_REALTIME of both. */
+static void say_jumps(const struct estimation *self)
+{
+	const struct clock_graph *graph = &self->graph;
+	size_t groups = 0, jumps;
+	char line[256], text[UNITS_MAX];
+	int64_t largest_ns;
+
+	for (size_t i = 0; i < graph->nnodes; i++)
+		groups += graph->nodes[i].root == i;
+	for (size_t i = 0; i < graph->nnodes && groups > 1; i++) {
+		jumps = raw_clock_jumps(&self->clocks[i], &largest_ns);
+		if (graph->nodes[i].root != i || !jumps)
+			continue;
+		snprintf(
+			line, sizeof(line),
+			"domain '%.60s': CLOCK_REALTIME jumped %zu time%s, by %s at most: taken as it "
+			"was before",
+			graph->nodes[i].name, jumps, jumps > 1 ? "s" : "",
+			units_duration(text, largest_ns));
+		graph->log(graph->log_context, line);
+	}
+}
+
 static int solve(struct estimation *self)
 {
 	int err;
@@ -288,8 +313,10 @@ static int solve(struct estimation *self)
 		err = clock_links_pairs(&self->points, &self->graph);
 	if (!err)
 		err = clock_graph_solve(&self->graph);
-	if (!err)
+	if (!err) {
 		say_groups(self);
+		say_jumps(self);
+	}
 	return err;
 }
 

@@ -4,7 +4,7 @@
 #include "array.h"
 #include "clock_table.h"
 
-#define DRIFT_MAX_PPM 1e5
+#define DRIFT_MAX_PPM 100000
 
 /* The number at *at, which then moves behind it and the blanks that follow. False if there is none. */
 static bool take_number(const char **at, int64_t *number)
@@ -24,7 +24,7 @@ static bool take_drift(const char **at, double *drift)
 	char *end;
 
 	*drift = strtod(*at, &end);
-	if (end == *at || !strchr(" \t", *end) || !(fabs(*drift) <= DRIFT_MAX_PPM))
+	if (end == *at || !strchr(" \t", *end))
 		return false;
 	*at = end + strspn(end, " \t");
 	return true;
@@ -64,6 +64,12 @@ static int add_line(struct clock_table *table, const char *line, size_t number, 
 	if (!parse_row(&row, line)) {
 		snprintf(reason, CLOCK_TABLE_REASON_MAX,
 			 "line %zu is not OFFSET_NS DRIFT_PPM BOUND_NS AT_NS NAME", number);
+		return -EINVAL;
+	}
+	if (!(fabs(row.fit.drift_ppm) <= DRIFT_MAX_PPM)) {
+		snprintf(reason, CLOCK_TABLE_REASON_MAX,
+			 "line %zu: no clock drifts by %g ppm; %d either way are the most", number,
+			 row.fit.drift_ppm, DRIFT_MAX_PPM);
 		return -EINVAL;
 	}
 	if (clock_table_find(table, row.name)) {

@@ -40,13 +40,13 @@ static const char *bound_text(char *text, int64_t bound_ns)
 
 static int print_domains(const struct report *report, FILE *out)
 {
-	static const char *const head[] = {"domain", "events", "lost",    "clock", "offset",
-					   "drift",  "bound",  "scatter", NULL};
+	static const char *const head[] = {"domain", "events", "lost",    "clock",    "offset",
+					   "drift",  "bound",  "scatter", "rejected", NULL};
 	char text[UNITS_MAX];
 	struct grid grid;
 
 	fputs("domains\n", out);
-	grid_begin(&grid, "lrrlrrrr");
+	grid_begin(&grid, "lrrlrrrrr");
 	grid_cells(&grid, head);
 	for (size_t i = 0; i < report->ndomains; i++) {
 		const struct domain_report *row = &report->domains[i];
@@ -60,6 +60,7 @@ static int print_domains(const struct report *report, FILE *out)
 		grid_format(&grid, "%.3g ppm", clock->drift_ppm);
 		grid_cell(&grid, bound_text(text, clock->bound_ns));
 		grid_cell(&grid, clock->scatter_ns ? units_duration(text, clock->scatter_ns) : "0");
+		grid_format(&grid, "%" PRIu64, clock->rejected);
 	}
 	return grid_print(&grid, out);
 }

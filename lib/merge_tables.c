@@ -162,7 +162,8 @@ static void log_clock(const struct tables *tables, const struct domain *domain)
 		{"realtime",
 		 "clock taken from CLOCK_REALTIME, not from packets: times across domains are "
 		 "as good as its synchronization"},
-		{"none", "no clock readings: its times cannot be compared with other domains'"},
+		{"none",
+		 "its clock is not known: its times cannot be compared with other domains'"},
 	};
 	char line[256];
 

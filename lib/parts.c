@@ -36,6 +36,7 @@ struct parts {
 	uint64_t start;    /* what headers say of the first block */
 	uint64_t gaps;     /* places so far where no part has a block */
 	uint64_t damaged;
+	bool marked;
 	uint64_t mark_damaged;
 	log_fn log;
 	void *log_context;
@@ -285,14 +286,47 @@ int parts_next(struct parts *parts, struct vnt_block *block, const uint8_t **pay
 	return err ? err : 1;
 }
 
+/* Of the parts that have the block, how many are damaged right before it, and how many are not? */
+static void count_skipping(const struct parts *parts, const struct vnt_block *block,
+			   size_t skipping[2])
+{
+	skipping[false] = skipping[true] = 0;
+	for (size_t i = 0; i < parts->count; i++)
+		if (has_block(parts->parts[i], block))
+			skipping[scan_is_skipping(parts->parts[i]->scan)]++;
+}
+
+/* Blocks before the next one that are nowhere, and left no damage that would say so. */
+static void parts_miss(struct parts *parts, const struct vnt_block *block)
+{
+	uint32_t missing = block->sequence - parts->sequence - 1;
+	char line[512];
+
+	parts->damaged += (uint64_t)missing * sizeof(*block); /* of more nothing is known */
+	snprintf(line, sizeof(line),
+		 "'%.400s' is incomplete: %" PRIu32 " block%s missing before byte %" PRIu64,
+		 parts_name(parts), missing, missing > 1 ? "s are" : " is",
+		 scan_offset(parts->current->scan));
+	if (parts->log && !parts->marked)
+		parts->log(parts->log_context, line);
+}
+
 static void parts_advance(struct parts *parts, const struct vnt_block *block, bool usable)
 {
 	uint64_t events = block->type == BLOCK_EVENTS ? block->rows : 0;
-	bool follows = parts->started ? block->sequence == parts->sequence + 1
-				      : block->position == parts->start;
+	size_t skipping[2];
+	bool follows;
 
+	if (block->type == BLOCK_HEADER)
+		return;
+	count_skipping(parts, block, skipping);
+	follows = parts->started ? block->sequence == parts->sequence + 1
+				 : block->position == parts->start && skipping[false];
 	if (!usable || !follows)
 		parts->gaps++;
+	if (parts->started && !follows && !skipping[true] &&
+	    is_later(block->sequence, parts->sequence))
+		parts_miss(parts, block);
 	parts->started = true;
 	parts->sequence = block->sequence;
 	parts->position = block->position + events;
@@ -382,6 +416,7 @@ int parts_mark(struct parts *parts)
 		if (err)
 			part_say(parts->parts[i]);
 	}
+	parts->marked = true;
 	parts->mark_damaged = parts->damaged;
 	return err;
 }
@@ -391,6 +426,7 @@ int parts_rewind(struct parts *parts)
 	int err = 0;
 
 	parts_restart(parts);
+	parts->marked = false;
 	for (size_t i = 0; i < parts->count && !err; i++) {
 		struct part *part = parts->parts[i];
 

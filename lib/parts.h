@@ -4,7 +4,9 @@
  *
  * A file may be a copy that was made while it was written, or be cut: what several files have is taken
  * once. The number of each block (block.h) says exactly what is the same. What is damaged in one file,
- * and intact in another one, is not damaged. Of a single file it is the scan (scan.h) and no more.
+ * and intact in another one, is not damaged. Blocks whose numbers are in no file, and where nothing is damaged, are
+ * missing, which is logged and counts as damage of as many headers. Of a single file it is the scan (scan.h) and no
+ * more.
  */
 #ifndef VNT_PARTS_H
 #define VNT_PARTS_H

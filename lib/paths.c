@@ -31,6 +31,8 @@ bool paths_contains(const struct paths *paths, uint32_t whole, uint32_t part)
 	const struct path *table = paths->paths;
 
 	while (whole != PATH_EMPTY && part != PATH_EMPTY) {
+		if (table[whole].length < table[part].length)
+			return false;
 		if (table[whole].probe == table[part].probe)
 			part = table[part].parent;
 		whole = table[whole].parent;

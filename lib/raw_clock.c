@@ -2,9 +2,10 @@
 #include <math.h>
 
 #include "array.h"
+#include "clock.h"
 #include "raw_clock.h"
 
-#define SLEPT_NS     1000000 /* what BOOTTIME gains while the machine runs is far below */
+#define JUMP_NS      1000000 /* what BOOTTIME and REALTIME gain while the machine runs is far below */
 #define WIDTHS       2       /* an anchor as many times wider than usual was interrupted */
 #define WIDTH_MIN_NS 200
 #define SLEW_MAX     5e-4 /* adjtimex(2) goes no further; taken where no anchor says */
@@ -22,6 +23,7 @@ int raw_clock_note(struct raw_clock *clock, const struct anchor_row *anchor)
 		.raw_ns = anchor->raw_ns,
 		.tsc = anchor->tsc,
 		.slept_ns = (int64_t)(anchor->boot_ns - anchor->mono_ns),
+		.wall_ns = clock_wall_offset(anchor),
 		.width_ns = anchor->width_ns < UINT32_MAX ? anchor->width_ns : UINT32_MAX,
 	};
 	return 0;
@@ -99,6 +101,11 @@ static double find_doubt(const struct raw_clock *clock, size_t at)
 	return width / 2.0 + change * (double)(anchor[1].mono_ns - anchor->mono_ns) / 4;
 }
 
+static bool is_jump(__int128 ns)
+{
+	return ns > JUMP_NS || ns < -JUMP_NS;
+}
+
 void raw_clock_settle(struct raw_clock *clock)
 {
 	uint32_t width_max;
@@ -112,7 +119,7 @@ void raw_clock_settle(struct raw_clock *clock)
 		struct raw_anchor *anchor = &clock->anchors[i];
 		__int128 slept = (__int128)anchor[1].slept_ns - anchor->slept_ns;
 
-		anchor[1].era = anchor->era + (slept > SLEPT_NS || slept < -SLEPT_NS);
+		anchor[1].era = anchor->era + is_jump(slept);
 		anchor->doubt_ns = find_doubt(clock, i);
 	}
 	if (clock->count > 1)
@@ -123,6 +130,25 @@ void raw_clock_settle(struct raw_clock *clock)
 bool raw_clock_known(const struct raw_clock *clock)
 {
 	return clock->count > 1;
+}
+
+size_t raw_clock_jumps(const struct raw_clock *clock, int64_t *largest_ns)
+{
+	size_t jumps = 0;
+
+	*largest_ns = 0;
+	for (size_t i = 0; i + 1 < clock->count; i++) {
+		const struct raw_anchor *anchor = &clock->anchors[i];
+		__int128 change = (__int128)anchor[1].wall_ns - anchor->wall_ns;
+
+		if (!is_jump(change))
+			continue;
+		jumps++;
+		change = change < 0 ? -change : change;
+		if (change > *largest_ns)
+			*largest_ns = change > INT64_MAX ? INT64_MAX : (int64_t)change;
+	}
+	return jumps;
 }
 
 static uint64_t mono_of(const struct raw_anchor *anchor)

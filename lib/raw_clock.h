@@ -16,6 +16,7 @@ struct raw_anchor {
 	uint64_t raw_ns;
 	uint64_t tsc;      /* 0 where there is none */
 	int64_t slept_ns;  /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
+	int64_t wall_ns;   /* clock_wall_offset() */
 	uint32_t width_ns; /* of the bracket */
 	uint32_t era;      /* suspensions before it */
 	double doubt_ns;   /* how wrong a raw time may be from here to the next one */
@@ -58,6 +59,10 @@ void raw_clock_settle(struct raw_clock *clock);
 
 /* False: too few anchors to know anything of the raw clock. */
 bool raw_clock_known(const struct raw_clock *clock);
+
+/* How often CLOCK_REALTIME did not go on as the clock did: it was set, or the machine slept; and by how much
+ * at most. */
+size_t raw_clock_jumps(const struct raw_clock *clock, int64_t *largest_ns);
 
 struct raw_time raw_clock_convert(const struct raw_clock *clock, uint64_t mono_ns);
 uint64_t raw_clock_mono(const struct raw_clock *clock, uint64_t raw_ns);

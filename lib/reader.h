@@ -4,7 +4,8 @@
  *
  * Damage (wrong CRC, impossible lengths, columns that do not decode, a truncated tail) costs the
  * blocks it touches and no others: the reader looks for the next valid block header, logs one line
- * with the byte range, and goes on. Events known to be missing come as a LOSS_DAMAGED_FILE row.
+ * with the byte range, and goes on. So it does where whole blocks are missing: their numbers show it. Events
+ * known to be missing come as a LOSS_DAMAGED_FILE row.
  */
 #ifndef VNT_READER_H
 #define VNT_READER_H
@@ -43,7 +44,8 @@ void reader_explain(const struct reader *reader, int err, char *line, size_t siz
 /* Is this batch, the last one read, what the reader itself found missing, not a row of the file? */
 bool reader_found(const struct reader *reader, const struct batch *batch);
 
-/* Bytes so far that could not be used, and that no joined file makes up for. */
+/* Bytes so far that could not be used, and that no joined file makes up for; of missing blocks the least that
+ * they had. */
 uint64_t reader_damaged(const struct reader *reader);
 
 uint64_t reader_offset(const struct reader *reader); /* bytes read and used up, or skipped */

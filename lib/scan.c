@@ -39,6 +39,7 @@ struct scan {
 	off_t mark;           /* place in the file, or in the spool */
 	uint64_t mark_offset; /* what `offset` was there, and `damaged` */
 	uint64_t mark_damaged;
+	uint64_t until; /* where a growing file ended when it was read for the first time */
 	bool spooling;
 	int spool; /* copy of what was read since the mark; below 0: none */
 };
@@ -54,6 +55,7 @@ int scan_open(struct scan **out, int fd, const char *name, log_fn log, void *log
 	}
 	scan->fd = fd;
 	scan->spool = -1;
+	scan->until = UINT64_MAX;
 	scan->log = log;
 	scan->log_context = log_context;
 	scan->name = strdup(name);
@@ -204,6 +206,8 @@ static bool scan_parse(struct scan *scan, struct vnt_block *block)
 
 static int scan_finish(struct scan *scan)
 {
+	if (scan->growing && scan->marked && !scan->skipping)
+		scan->until = scan->offset;
 	if (scan->growing && !scan->skipping)
 		scan_advance(scan, scan_available(scan));
 	else if (scan_available(scan))
@@ -223,7 +227,7 @@ int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payloa
 			return err;
 		if (!scan->offset)
 			scan->is_trace = scan_has_magic(scan);
-		if (scan_available(scan) < sizeof(*block))
+		if (scan_available(scan) < sizeof(*block) || scan->offset >= scan->until)
 			return scan_finish(scan);
 		if (!scan->locked && scan->offset > SEARCH_MAX)
 			return 0;
@@ -243,6 +247,11 @@ int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payloa
 	if (!scan->incomplete && crc32c(stored, block->stored) == block->payload_crc)
 		*payload = stored;
 	return 1;
+}
+
+bool scan_is_skipping(const struct scan *scan)
+{
+	return scan->skipping;
 }
 
 void scan_accept(struct scan *scan)

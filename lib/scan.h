@@ -27,6 +27,9 @@ int scan_next(struct scan *scan, struct vnt_block *block, const uint8_t **payloa
 /* Goes on behind the block. Logs the damaged range before it, if there was one. */
 void scan_accept(struct scan *scan);
 
+/* Is what comes right before the block that was found last damaged? */
+bool scan_is_skipping(const struct scan *scan);
+
 /* Counts the block as damaged and looks for the next one inside it too: its length may be that of
  * bytes that are missing. */
 void scan_reject(struct scan *scan);
@@ -43,8 +46,8 @@ void scan_set_growing(struct scan *scan);
 bool scan_is_growing(const struct scan *scan);
 
 /* To read what comes from here on twice: scan_rewind(), once the end was reached, returns here. Until then
- * nothing is logged. What cannot seek is copied meanwhile to a file without a name, in $TMPDIR or
- * /var/tmp. 0 or -errno. */
+ * nothing is logged. The second time a growing file ends where it did the first time. What cannot seek is
+ * copied meanwhile to a file without a name, in $TMPDIR or /var/tmp. 0 or -errno. */
 int scan_mark(struct scan *scan);
 int scan_rewind(struct scan *scan);
 

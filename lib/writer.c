@@ -29,9 +29,10 @@ struct writer {
 	bool whole; /* the file ends with a whole block nevertheless */
 	uint64_t bytes;
 	uint64_t events;
-	uint64_t last_start; /* bytes before the last block of events */
-	size_t last_events;  /* in it; 0 if there is none, or it was taken back */
-	uint64_t last_ns;    /* of the events put so far */
+	uint64_t last_start;  /* bytes before the last block of events */
+	size_t last_events;   /* in it; 0 if there is none, or it was taken back */
+	uint32_t last_blocks; /* before it */
+	uint64_t last_ns;     /* of the events put so far */
 	uint64_t tag;
 	size_t ndomains;
 	size_t nprobes;
@@ -147,13 +148,16 @@ static int writer_write_block(struct writer *writer, const struct vnt_block *blo
 static int writer_block(struct writer *writer, struct vnt_block *block, const uint8_t *payload)
 {
 	size_t stored;
+	int err;
 
 	block->watermark_ns = block->last_ns;
 	block->position = writer->events;
 	block->tag = writer->tag;
-	block->sequence = writer->blocks++;
+	block->sequence = writer->blocks;
 	stored = pack_block(block, payload, writer->packed, &payload);
-	return writer_write_block(writer, block, payload, stored);
+	err = writer_write_block(writer, block, payload, stored);
+	writer->blocks += !err && block->type != BLOCK_HEADER;
+	return err;
 }
 
 static int writer_put_events(struct writer *writer, const struct vnt_event *events, size_t count)
@@ -171,6 +175,7 @@ static int writer_put_events(struct writer *writer, const struct vnt_event *even
 	if (err)
 		return err;
 	writer->last_start = start;
+	writer->last_blocks = writer->blocks - 1;
 	writer->last_events = count;
 	writer->events += count;
 	writer->last_ns = events[count - 1].time_ns;
@@ -305,7 +310,6 @@ static int writer_put_header(struct writer *writer, const struct trace_info *inf
 
 		err = writer_block(writer, &block, payload);
 	}
-	writer->blocks = 0; /* headers do not count */
 	free(payload);
 	return err;
 }
@@ -431,6 +435,7 @@ size_t writer_take_back(struct writer *writer)
 		return 0;
 	writer->error = 0;
 	writer->bytes = writer->last_start;
+	writer->blocks = writer->last_blocks;
 	writer->events -= count;
 	writer->last_events = 0;
 	return count;

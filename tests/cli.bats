@@ -221,13 +221,6 @@ public_copy() {
 	done
 }
 
-@test "--clock none leaves times alone" {
-	"$VNETTRACE" merge -q --clock none -o "$NET_DIR/alone.vnt" "$GOOD"
-	"$VNETTRACE" report -f json "$NET_DIR/alone.vnt" >"$NET_DIR/alone.json"
-	"$VNETTRACE" report -f json "$GOOD" >"$NET_DIR/good.json"
-	[[ $(jq .domains[0].first_ns "$NET_DIR/alone.json") == $(jq .domains[0].first_ns "$NET_DIR/good.json") ]]
-}
-
 # How long it takes to start is another matter.
 @test "-d stops in time" {
 	begun=${EPOCHREALTIME/./}

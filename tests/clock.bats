@@ -121,6 +121,28 @@ vnettrace: merge: cannot read 'standard input': No such file or directory" ]]
 	[[ $stderr == *"domain 'h2': clock taken from CLOCK_REALTIME"* && $stderr != *"'h1'"* ]]
 }
 
+@test "--clock none: all times as they are" {
+	"$VNETTRACE" merge -q --clock none h0.vnt h1.vnt h2.vnt | "$VNETTRACE" report -f json - >none.json 2>none.err
+	grep -q "^vnettrace: report: domain 'h1': its clock is not known: its times cannot be compared" none.err
+	json none.json '.domains | map(.clock.method) == ["none", "none", "none"] and
+		map(.clock.offset_ns) == [0, 0, 0] and
+		map(.clock.bound_ns) == [0, "unbounded", "unbounded"]'
+	for host in h0 h1 h2; do
+		"$VNETTRACE" report -f json "$host.vnt" | jq -c '.domains[] | [.name, .first_ns, .last_ns]'
+	done >alone
+	jq -c '.domains[] | [.name, .first_ns, .last_ns]' none.json | diff alone -
+	run -1 diff alone <(jq -c '.domains[] | [.name, .first_ns, .last_ns]' all.json)
+}
+
+@test "no room for the copy of a pipe" {
+	run --separate-stderr unshare --mount bash -c 'mkdir -p full && mount -t tmpfs -o size=64k none full || exit
+		cat h0.vnt | TMPDIR=$PWD/full "$0" merge -o copied.vnt - h1.vnt' "$VNETTRACE"
+	((status == 1))
+	[[ $stderr == "vnettrace: merge: cannot copy 'standard input' to a file in '$PWD/full'
+vnettrace: merge: cannot read 'standard input': No space left on device" ]]
+	[[ ! -e copied.vnt ]]
+}
+
 @test "--clock FILE that cannot be used" {
 	run --separate-stderr "$VNETTRACE" merge --clock sundial -o x.vnt h0.vnt
 	((status == 1))
@@ -129,6 +151,11 @@ vnettrace: merge: cannot read 'standard input': No such file or directory" ]]
 	run --separate-stderr "$VNETTRACE" merge --clock late -o x.vnt h0.vnt
 	((status == 1))
 	[[ $stderr == "vnettrace: merge: cannot read 'late': line 1 is not OFFSET_NS DRIFT_PPM BOUND_NS AT_NS NAME" ]]
+	echo "0 -2000000 5 0 h1" >backwards
+	run --separate-stderr "$VNETTRACE" merge --clock backwards -o x.vnt h0.vnt h1.vnt
+	((status == 1))
+	[[ $stderr == "vnettrace: merge: cannot read 'backwards': line 1: no clock drifts by -2e+06 ppm; 100000 either way are the most" ]]
+	[[ ! -e x.vnt ]]
 }
 
 # No machine that tests run on shows counters of guests: this is a copy of what KVM makes of them.
@@ -164,13 +191,70 @@ echo -5 >kvm/12-9/vcpu0/tsc-offset
 wait
 SCRIPT
 	unshare --net --mount bash machines.sh "$VNETTRACE" record -i lo -d 2.5 -o "$PWD/vms.vnt"
-	"$BUILD/tests/vms" vms.vnt >rows
-	sort rows | uniq -c
-	[[ $(LC_ALL=C sort -u rows) == "12-9 -5 1 0
-12-9 42 1 0
-13-9 "[12]" 0 0
-4711-11 -123456789012345 281474976710656 48" ]]
-	(($(grep -c ^4711 rows) == 4))
+	"$BUILD/tests/clocks" vms.vnt >rows
+	grep ^vm rows | sort | uniq -c
+	[[ $(grep ^vm rows | LC_ALL=C sort -u) == "vm 12-9 -5 1 0
+vm 12-9 42 1 0
+vm 13-9 "[12]" 0 0
+vm 4711-11 -123456789012345 281474976710656 48" ]]
+	(($(grep -c '^vm 4711' rows) == 4))
 	"$VNETTRACE" merge -q -o merged.vnt vms.vnt
-	"$BUILD/tests/vms" merged.vnt | cmp - rows
+	"$BUILD/tests/clocks" merged.vnt | cmp - rows
+}
+
+# recorded NAME COMMAND...: its readings in NAME.rows. Two seconds of nothing.
+recorded() {
+	local name=$1
+
+	shift
+	unshare --net bash -c 'ip link set lo up && exec "$@"' - "$@" "$VNETTRACE" record -q -i lo -d 2 \
+		-o "$PWD/$name.vnt"
+	"$BUILD/tests/clocks" "$name.vnt" >"$name.rows"
+}
+
+# Numbers of awk are exact to 256 ns here.
+@test "all clocks are read at the start, ten times a second and at the end" {
+	"$BUILD/tests/clocks" >now
+	began=${EPOCHREALTIME/[.,]/}000
+	recorded anchors
+	ended=${EPOCHREALTIME/[.,]/}000
+	"$BUILD/tests/clocks" >>now
+	cat anchors.rows
+	grep ^anchor anchors.rows | awk -v began="$began" -v ended="$ended" '
+		function off(a, b) { return a > b ? a - b : b - a }
+		{
+			mono = $3; raw = $5; real = $7; tai = $9; boot = $11; tsc = $13; width = $15
+			if (real < began - 1e6 || real > ended + 1e6 || width <= 0)
+				wrong = wrong " " NR
+			if (off((tai - real) % 1e9, 5e8) < 4.99e8)
+				wrong = wrong " tai:" NR
+			if (NR == 1)
+				first = mono
+			else if (mono < last[1] || off(raw - last[2], mono - last[1]) > 2e6 ||
+				off(real - last[3], mono - last[1]) > 1e6 ||
+				off(boot - last[4], mono - last[1]) > 1e6 || (tsc && tsc <= last[5]))
+				wrong = wrong " " NR
+			last[1] = mono; last[2] = raw; last[3] = real; last[4] = boot; last[5] = tsc
+		}
+		END {
+			print NR, "in", (mono - first) / 1e9, "s, wrong:" wrong
+			exit wrong != "" || NR < 15 || NR > 25 || mono - first < 2e9
+		}'
+	# What the kernel said of its clock before or behind.
+	[[ -z $(grep ^adjtimex anchors.rows | grep -vxF -f now) ]]
+	[[ $(uname -m) != x86_64 || -z $(grep 'tsc 0 ' anchors.rows) ]]
+}
+
+@test "a recording in a time namespace has the same clock" {
+	recorded without &
+	recorded within unshare --time --fork --monotonic 1000000 --boottime 3000000
+	wait $!
+	"$VNETTRACE" merge without.vnt within.vnt | "$VNETTRACE" report -f json - >timens.json
+	json timens.json '.domains[1].clock | .method == "same" and .offset_ns == 0 and .bound_ns == 0'
+	awk '/^anchor/ && !seen[FILENAME]++ { mono[FILENAME] = $3; ahead[FILENAME] = $11 - $3 }
+		END {
+			for (name in mono) { m = mono[name] - m; a = ahead[name] - a }
+			print m, a
+			exit m > 5e9 || m < -5e9 || a > 1e6 || a < -1e6
+		}' without.rows within.rows
 }

@@ -149,6 +149,23 @@ wait_gone() {
 	done
 }
 
+# clock_in NAME: what each of the readings of the clock of a card says, without the times.
+clock_in() {
+	"$BUILD/tests/clocks" "$NET_DIR/ptp/$1.vnt" | grep ^ptp | sed 's/[1-9][0-9]*$/N/' | sort -u
+}
+
+@test "the PTP clock of a network card, and that of the host of a guest" {
+	mkdir "$NET_DIR/ptp"
+	run_guest ptp --device e1000e,romfile= --share "$NET_DIR/ptp" --timeout 240 6.12 \
+		env BUILD="$BUILD" VNETTRACE="$VNETTRACE" "$BATS_TEST_DIRNAME/guest/ptp.sh" "$NET_DIR/ptp"
+	ran ptp
+	# Each time it is another one, read in a bracket.
+	[[ $(clock_in card | wc -l) -ge 4 ]]
+	[[ $(clock_in card | sed 's/ahead -*[0-9]* /ahead N /' | sort -u) == "ptp0 ahead N width N" ]]
+	[[ $(clock_in precise) == "ptp0 ahead 5000000007 width 0" ]]
+	[[ $(clock_in kvm | sed 's/ahead -*[0-9]* /ahead N /' | sort -u) == "ptp0 kvm ahead N width N" ]]
+}
+
 @test "two kernels, two clocks: every packet is joined" {
 	dir=$NET_DIR/two
 	mkdir "$dir"

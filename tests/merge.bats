@@ -37,6 +37,21 @@ load lib/oneway
 	rm "$NET_DIR"/flows.*
 }
 
+@test "report --memory that packets fill: they are kept in a file, or it says that there is no room" {
+	"$BUILD/tests/bench-generate" "$NET_DIR/packets" 2 1000000
+	report=("$VNETTRACE" report -f json --horizon 1000 "$NET_DIR"/packets.{0,1}.vnt)
+	mkdir "$NET_DIR/full"
+	run --separate-stderr env TMPDIR="$NET_DIR/full" unshare --mount sh -c \
+		'mount -t tmpfs -o size=1m none "$TMPDIR" && exec "$@"' - \
+		"${report[@]}" --memory 40M -o "$NET_DIR/packets.json"
+	((status == 1))
+	[[ $stderr == "vnettrace: report: cannot keep packets in a file in '$NET_DIR/full': No space left on device" ]]
+	[[ ! -e $NET_DIR/packets.json ]]
+	TMPDIR=$NET_DIR/full "${report[@]}" --memory 40M | cmp - <("${report[@]}")
+	[[ -z $(ls "$NET_DIR/full") ]]
+	rm "$NET_DIR"/packets.*
+}
+
 @test "report --horizon: what comes later is another packet" {
 	"$VNETTRACE" report -f json "$GOOD" >"$NET_DIR/default.json"
 	"$VNETTRACE" report -f json --horizon 1 "$GOOD" | cmp - "$NET_DIR/default.json"
@@ -59,9 +74,17 @@ load lib/oneway
 }
 
 @test "one thread or many, the bytes are the same" {
-	"$VNETTRACE" merge -q "$GOOD" >"$NET_DIR/many.vnt"
-	taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')" "$VNETTRACE" merge -q "$GOOD" |
-		cmp - "$NET_DIR/many.vnt"
+	cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+	"$BUILD/tests/bench-generate" "$NET_DIR/threads" 3 600000
+	for files in "$GOOD" "$NET_DIR/threads.*.vnt"; do
+		for command in "merge -q" "report -q -f json" "report -q"; do
+			# shellcheck disable=SC2086
+			"$VNETTRACE" $command $files >"$NET_DIR/many"
+			# shellcheck disable=SC2086
+			taskset -c "$cpu" "$VNETTRACE" $command $files | cmp - "$NET_DIR/many"
+		done
+	done
+	rm "$NET_DIR"/threads.* "$NET_DIR/many"
 }
 
 # slowly: the trace through a pipe, with a pause in the middle.
@@ -117,6 +140,14 @@ slowly() {
 		run --separate-stderr "$VNETTRACE" report -o /dev/null "$NET_DIR/grows.vnt"
 		((status == 3))
 	done
+}
+
+@test "progress of files is in per cent of their size" {
+	"$BUILD/tests/bench-generate" "$NET_DIR/long" 2 6000000
+	screen=$(script -qec "taskset -c $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') \
+		$VNETTRACE report -o /dev/null $NET_DIR/long.0.vnt $NET_DIR/long.1.vnt" /dev/null </dev/null)
+	rm "$NET_DIR"/long.*
+	[[ $screen == *"looking for clocks"*" % of "*" MB, "*"events/s"* ]]
 }
 
 # copies_made: live.vnt is a recording, one.vnt and two.vnt are copies of it at two times.

@@ -8,6 +8,7 @@
 #   KERNEL            6.1, 6.12 or 7.3
 #   --netns NAME      run qemu in this network namespace, not in one made for it
 #   --net TAP         the guest's eth0 (and eth1, ...) is behind this TAP device of that namespace
+#   --device NAME     one of qemu's more, as e1000e
 #   --share DIR       the guest may write into this folder
 #   --timeout SECONDS from power on to power off, 120 if not given
 #
@@ -38,8 +39,8 @@ die() {
 }
 
 usage() {
-	echo "usage: guest.sh [--netns NAME] [--net TAP]... [--share DIR]... [--timeout SECONDS]" \
-		"KERNEL COMMAND [ARGUMENT]..." >&2
+	echo "usage: guest.sh [--netns NAME] [--net TAP]... [--device NAME]... [--share DIR]..." \
+		"[--timeout SECONDS] KERNEL COMMAND [ARGUMENT]..." >&2
 	exit 125
 }
 
@@ -87,6 +88,7 @@ while [[ ${1:-} == --* ]]; do
 	case $1 in
 	--netns) enter=(ip netns exec "$2") ;;
 	--net) add_net "$2" ;;
+	--device) devices+=(-device "$2") ;;
 	--share) add_share "$(realpath -e "$2")" || die "no folder '$2'" ;;
 	--timeout) timeout=$2 ;;
 	*) usage ;;

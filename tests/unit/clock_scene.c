@@ -74,6 +74,8 @@ static struct anchor_row read_anchor(struct stage *stage, size_t index, double t
 	before = (uint64_t)mono_clock(host, at[0]);
 	anchor.raw_ns = (uint64_t)raw_clock(host, at[1]);
 	anchor.real_ns = (uint64_t)(1.7e18L + at[2]);
+	if (index == 1 && true_ns >= jump_of(stage->scene))
+		anchor.real_ns += (uint64_t)(int64_t)(stage->scene->wall_us * 1e3);
 	anchor.boot_ns = (uint64_t)mono_clock(host, at[2]);
 	if (!stage->scene->unaware)
 		anchor.boot_ns += (uint64_t)(at[2] - awake(host, at[2]));

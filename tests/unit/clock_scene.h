@@ -54,6 +54,7 @@ struct scene {
 	double step_us;    /* the second host's raw clock jumps in the middle */
 	double sleep_s;    /* the second host is suspended in the middle */
 	bool unaware;      /* ... and its clocks do not tell: a guest that was paused */
+	double wall_us;    /* the second host's CLOCK_REALTIME is set there */
 	double jump_at;    /* part of the trace before all these; 0: half of it */
 	double moved_ppm; /* change of its drift there: the machine it goes on with has another crystal */
 	bool unanchored;

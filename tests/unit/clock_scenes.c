@@ -53,6 +53,17 @@ static const struct {
 	bool better; /* but in the moment of a jump bounds are as good as ever */
 } odd[] = {
 	{{"one way", 10, 2, PATH}, 1, 1, 1e9, "'h0' and 'h1' went one way only"},
+	{{"one way, and CLOCK_REALTIME is set", 10, 2, PATH, .wall_us = -5e5},
+	 1,
+	 1,
+	 1e9,
+	 "'h1': CLOCK_REALTIME jumped 1 time, by 500.0 ms at most: taken as it was before"},
+	{{"one way, and asleep", 60, 2, PATH, .sleep_s = 20},
+	 1,
+	 1,
+	 1e9,
+	 "'h1': CLOCK_REALTIME jumped 1 time, by 20.0"},
+	{{"no matter that CLOCK_REALTIME is set", 10, 2, PATH, PATH, .wall_us = 5e5}, 0, 0, 1, ""},
 	{{"no anchors", 10, 2, PATH, PATH, .unanchored = true}, 1, 0, 1000, "'h1': "},
 	{{"two groups", 10, 4, PATH, PATH, .apart = true},
 	 2,
@@ -97,6 +108,21 @@ static const struct {
 	 0,
 	 1,
 	 "'h1' and 'h2' contradict those of other domains by"},
+	{{"times that are early now and then", 10, 2, PATH, PATH, .early_odds = 1e-3},
+	 0,
+	 0,
+	 1,
+	 "'h0' and 'h1' had 8 impossible times: left out of the estimate"},
+	{{"times that are early often", 40, 2, PATH, PATH, .early_odds = 0.02},
+	 1,
+	 1,
+	 1e9,
+	 "'h0' and 'h1' contradict each other in 30 of 30 windows: left out"},
+	{{"times that are early everywhere", 10, 2, PATH, PATH, .early_odds = 0.3},
+	 1,
+	 1,
+	 1e9,
+	 "'h0' and 'h1' contradict each other: no clock is taken from them"},
 	{{"a packet each way", 10, 2, {.base = 10, .rate = -1}, {.base = 10, .rate = -1}},
 	 0,
 	 0,
@@ -134,6 +160,8 @@ Test(clock_scenes, what_goes_wrong_is_said)
 		cr_assert_eq(result.not_fitted, odd[i].not_fitted, "%s", name);
 		cr_assert_leq(p99(&result), odd[i].error, "%s: %g us", name, p99(&result));
 		cr_assert(strstr(result.log, odd[i].line), "%s: '%s'", name, result.log);
+		cr_assert(odd[i].not_fitted || !strstr(result.log, "jumped"), "%s: '%s'", name,
+			  result.log);
 		cr_assert(!odd[i].better || result.better >= result.count * 99 / 100, "%s: %zu",
 			  name, result.better);
 		scene_result_release(&result);

@@ -70,7 +70,7 @@ long double mono_clock(const struct host *host, double true_ns)
 	return raw_clock(host, true_ns) + ns * host->ntp + slewed * host->slew;
 }
 
-static double jump_of(const struct scene *scene)
+double jump_of(const struct scene *scene)
 {
 	return START_NS + scene->seconds * SECOND * (scene->jump_at > 0 ? scene->jump_at : 0.5);
 }

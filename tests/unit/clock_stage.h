@@ -47,6 +47,8 @@ long double awake(const struct host *host, double true_ns);      /* time not asl
 long double raw_clock(const struct host *host, double true_ns);  /* CLOCK_MONOTONIC_RAW */
 long double mono_clock(const struct host *host, double true_ns); /* CLOCK_MONOTONIC */
 
+double jump_of(const struct scene *scene); /* true time of what happens in the middle */
+
 /* Time stamp counter of a host, 2.5 GHz by the crystal of scene->vms_by: a guest's is that of this one, scaled and shifted. */
 uint64_t counter(const struct stage *stage, size_t host, double true_ns);
 

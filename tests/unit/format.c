@@ -270,11 +270,12 @@ Test(format, empty_report)
 		"\"programs\":[]}}\n");
 	free(text);
 	text = print("text", &report);
-	cr_assert_str_eq(text, "domains\n"
-			       "  domain  events  lost  clock  offset  drift  bound  scatter\n"
-			       "\n"
-			       "packets   0 observed: 0 complete, 0 partial, 0 ambiguous\n"
-			       "overhead  0 events, 0.000 s of tracer CPU\n");
+	cr_assert_str_eq(text,
+			 "domains\n"
+			 "  domain  events  lost  clock  offset  drift  bound  scatter  rejected\n"
+			 "\n"
+			 "packets   0 observed: 0 complete, 0 partial, 0 ambiguous\n"
+			 "overhead  0 events, 0.000 s of tracer CPU\n");
 	free(text);
 }
 
@@ -288,9 +289,9 @@ Test(format, text)
 	cr_assert_str_eq(
 		text,
 		"domains\n"
-		"  domain  events  lost  clock      offset    drift      bound  scatter\n"
-		"  h1          10     1  reference    0 ns    0 ppm          0        0\n"
-		"  h2          10     0  realtime    -5 ns  1.5 ppm  unbounded    40 ns\n"
+		"  domain  events  lost  clock      offset    drift      bound  scatter  rejected\n"
+		"  h1          10     1  reference    0 ns    0 ppm          0        0         0\n"
+		"  h2          10     0  realtime    -5 ns  1.5 ppm  unbounded    40 ns         3\n"
 		"\n"
 		"path 1: 10 packets, 3 reordered\n"
 		"  h1/dev:e:tx -> h2/dev:e:rx\n"

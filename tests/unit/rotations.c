@@ -384,6 +384,62 @@ Test(rotations, what_is_damaged_before_all_else_is_missing)
 	image_release(&one);
 }
 
+/* Epochs, which no count of events shows either: it is said unless one of the files has them. */
+Test(rotations, what_is_damaged_first_and_holds_no_events)
+{
+	struct image one, parts[2];
+	struct reader *readers[2];
+	struct span spans[200];
+	bool incomplete;
+
+	make_trace(&one, "boot", 1);
+	image_spans(&one, spans, 200);
+	for (int spoiled = 1; spoiled <= 2; spoiled++) {
+		memset(&said, 0, sizeof(said));
+		for (int i = 0; i < 2; i++) {
+			parts[i] = (struct image){};
+			add_bytes(&parts[i], one.bytes, one.size);
+			if (i < spoiled)
+				parts[i].bytes[spans[HEADERS].start] ^= 1;
+			readers[i] = open_image(&parts[i], i ? "second" : "first");
+		}
+		cr_assert_neq(spans[HEADERS].block.type, BLOCK_EVENTS);
+		cr_assert_eq(merge_missing(readers, 2, &incomplete), 0);
+		cr_assert_eq(incomplete, spoiled == 2);
+		cr_assert_eq(said.count, spoiled == 2 ? 2 : 0);
+		release(parts, 2);
+	}
+	image_release(&one);
+}
+
+/* Neither file has it, and neither is damaged. */
+Test(rotations, what_is_in_no_file_is_said_once)
+{
+	struct image one, parts[2] = {};
+	struct reader *readers[2];
+	struct span spans[200];
+	size_t nspans, lost = HEADERS + 1;
+	bool incomplete;
+
+	memset(&said, 0, sizeof(said));
+	make_trace(&one, "boot", 1);
+	nspans = image_spans(&one, spans, 200);
+	while (spans[lost].block.type == BLOCK_EVENTS)
+		lost++;
+	for (size_t i = 0; i < 2 * nspans; i++)
+		add_block(&parts[i / nspans], &one, &spans[i % nspans],
+			  i % nspans == lost ? ABSENT : INTACT);
+	for (int i = 0; i < 2; i++)
+		readers[i] = open_image(&parts[i], i ? "second" : "first");
+	cr_assert_eq(merge_missing(readers, 2, &incomplete), 0);
+	cr_assert(incomplete);
+	cr_assert_eq(said.count, 1);
+	cr_assert(strstr(said.lines[0], "'first' is incomplete: 1 block is missing"), "%s",
+		  said.lines[0]);
+	release(parts, 2);
+	image_release(&one);
+}
+
 static int merge_two(const struct image *first, const struct image *second, char *reason)
 {
 	struct reader *readers[] = {open_image(first, "first"), open_image(second, "second")};

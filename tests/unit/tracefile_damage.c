@@ -312,6 +312,40 @@ Test(damage, read_twice_as_once)
 	image_release(&image);
 }
 
+/* What is written between the first and the second time is not part of it. */
+Test(damage, a_growing_file_ends_where_it_did_the_first_time)
+{
+	struct span spans[SPANS_MAX];
+	struct image image;
+	size_t count;
+
+	image_small(&image);
+	image_spans(&image, spans, SPANS_MAX);
+	for (size_t cut = spans[2].start; cut < image.size; cut += 29) {
+		int fd = memfd_create("growing", 0);
+		struct reader *reader;
+		struct batch batch;
+
+		cr_assert_eq(write(fd, image.bytes, cut), (ssize_t)cut);
+		cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+		cr_assert_eq(reader_open(&reader, dup(fd), "x", NULL, NULL), 0);
+		reader_set_growing(reader);
+		cr_assert_eq(reader_mark(reader), 0);
+		for (count = 0; reader_next(reader, &batch) > 0; count++)
+			;
+		cr_assert_eq(pwrite(fd, image.bytes + cut, image.size - cut, cut),
+			     (ssize_t)(image.size - cut));
+		cr_assert_eq(reader_rewind(reader), 0);
+		for (; reader_next(reader, &batch) > 0; count--)
+			;
+		cr_assert_eq(count, 0, "cut at %zu", cut);
+		cr_assert_eq(reader_damaged(reader), 0);
+		reader_close(reader);
+		close(fd);
+	}
+	image_release(&image);
+}
+
 static void note_line(void *context, const char *line)
 {
 	snprintf(context, 512, "%s", line);
