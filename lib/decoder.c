@@ -23,7 +23,7 @@ struct decoder {
 	uint64_t last_ns; /* what that of the block's last one must be */
 	size_t left;      /* events */
 	int err;          /* of what comes next */
-	uint32_t before; /* packets of the blocks before, and one */
+	uint32_t before;  /* packets of the blocks before, and one */
 	size_t nflows;
 	size_t npackets;
 	size_t known;   /* packets that were decoded */

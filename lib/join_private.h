@@ -31,9 +31,9 @@ struct join {
 	uint32_t count;
 	struct bucket *buckets;
 	size_t nbuckets;
-	size_t many;     /* bytes of the sightings that are not in the ring */
-	size_t memory;   /* bytes that all of it may take */
-	size_t needed;   /* when it was too little */
+	size_t many;                /* bytes of the sightings that are not in the ring */
+	size_t memory;              /* bytes that all of it may take */
+	size_t needed;              /* when it was too little */
 	const struct probe *probes; /* or NULL */
 	bool has_rest;
 	struct leg rest;

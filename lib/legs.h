@@ -20,7 +20,7 @@ struct leg {
 	uint64_t first_ns;
 	uint32_t after_ns[LEG_MAX - 1]; /* of all but the first sighting */
 	uint16_t count;                 /* sightings */
-	uint16_t segment;               /* this and the next five: of all of them, as in struct vnt_event */
+	uint16_t segment; /* this and the next five: of all of them, as in struct vnt_event */
 	uint32_t length;
 	uint32_t payload;
 	uint16_t flags;

@@ -54,9 +54,9 @@ size_t merge_memory(const struct merge *merge)
 {
 	size_t rows = 2ull * ROUND * SORT_MAX *
 		      (merge->maker ? sizeof(struct leg) : sizeof(struct vnt_event));
-	size_t legs = merge->maker ? sizeof(*merge->maker) +
-					     merge->ninputs * sizeof(*merge->inputs->legs)
-				   : 0;
+	size_t legs =
+		merge->maker ? sizeof(*merge->maker) + merge->ninputs * sizeof(*merge->inputs->legs)
+			     : 0;
 
 	return sizeof(*merge) + rows + legs + merge->rounds[merge->side].memory;
 }
@@ -253,7 +253,8 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 	else
 		gather(merge, keys, first->time_ns, count);
 	merge->refill = next_refill(merge);
-	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .rows = merge->making->events};
+	*batch =
+		(struct batch){.type = BATCH_EVENTS, .count = count, .rows = merge->making->events};
 	if (merge->maker)
 		*batch = (struct batch){
 			.type = BATCH_LEGS, .count = count, .rows = merge->making->legs};

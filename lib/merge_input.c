@@ -69,8 +69,8 @@ static size_t take_events(struct merge_input *input, uint64_t until_ns, uint64_t
 	for (; taken < room; taken++) {
 		__builtin_prefetch(&events[taken + PREFETCH]);
 		if (events[taken].time_ns > last_ns)
-			piece = timeline_at(&input->timeline, &input->piece,
-					       events[taken].time_ns, &last_ns);
+			piece = timeline_at(&input->timeline, &input->piece, events[taken].time_ns,
+					    &last_ns);
 		time_ns = timeline_apply(&piece, events[taken].time_ns);
 		if (time_ns > until_ns)
 			break;
@@ -403,8 +403,8 @@ static void make_legs(struct merge_input *input, struct batch *batch)
 	legs_make(input->maker, legs, events, count, &input->timeline, &input->piece,
 		  input->probes);
 	input->part += count;
-	set_current(input, &(struct batch){
-				   .type = BATCH_LEGS, .count = legs->count, .legs = legs->legs});
+	set_current(input,
+		    &(struct batch){.type = BATCH_LEGS, .count = legs->count, .legs = legs->legs});
 	*batch = (struct batch){
 		.type = BATCH_COUNTS, .count = legs->ncounts, .counts = legs->counts};
 }

@@ -31,16 +31,16 @@ struct merge_input {
 	size_t nahead;
 	size_t ahead_room;
 	size_t ahead_bytes;
-	size_t delivered;     /* of `ahead` */
-	struct batch waiting; /* events behind them; count 0 if none */
-	bool exhausted;       /* there is nothing behind them */
-	struct legs *legs;    /* what events become, if it is not NULL */
+	size_t delivered;         /* of `ahead` */
+	struct batch waiting;     /* events behind them; count 0 if none */
+	bool exhausted;           /* there is nothing behind them */
+	struct legs *legs;        /* what events become, if it is not NULL */
 	struct legs_maker *maker; /* then; of all inputs */
-	struct batch events;  /* ... and those that are becoming it, a part at a time, */
-	size_t part;          /* ... the next one from here on */
-	struct batch batch;   /* events, legs or epochs that are being taken; empty at first */
-	size_t at;            /* the next one of them */
-	size_t timed;         /* the one of them whose time on the merge's clock is time_ns */
+	struct batch events;      /* ... and those that are becoming it, a part at a time, */
+	size_t part;              /* ... the next one from here on */
+	struct batch batch;       /* events, legs or epochs that are being taken; empty at first */
+	size_t at;                /* the next one of them */
+	size_t timed;             /* the one of them whose time on the merge's clock is time_ns */
 	uint64_t time_ns;
 	uint64_t end_ns;  /* ... and that of the last one; only of events */
 	uint64_t last_ns; /* of the events handed out so far */

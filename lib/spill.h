@@ -30,7 +30,7 @@ size_t spill_memory(const struct spill *spill); /* bytes that it takes now, abou
 typedef int (*spill_fn)(void *context);
 void spill_watch(struct spill *spill, spill_fn watch, void *context);
 
-void spill_mask_flows(struct spill *spill, uint64_t mask);               /* as join_mask_flows() */
+void spill_mask_flows(struct spill *spill, uint64_t mask);          /* as join_mask_flows() */
 void spill_probes(struct spill *spill, const struct probe *probes); /* as join_probes() */
 
 /*

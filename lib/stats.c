@@ -281,14 +281,10 @@ static int stats_costs(struct stats *stats, const struct batch *batch)
 }
 
 static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct batch *batch) = {
-	[BATCH_COUNTS] = stats_counts,
-	[BATCH_LEGS] = stats_legs,
-	[BATCH_FLOWS] = stats_flows,
-	[BATCH_LOSSES] = stats_losses,
-	[BATCH_EPOCHS] = stats_epochs,
-	[BATCH_COSTS] = stats_costs,
-	[BATCH_TUNNELS] = stats_tunnels,
-	[BATCH_TRANSLATIONS] = stats_translations,
+	[BATCH_COUNTS] = stats_counts,   [BATCH_LEGS] = stats_legs,
+	[BATCH_FLOWS] = stats_flows,     [BATCH_LOSSES] = stats_losses,
+	[BATCH_EPOCHS] = stats_epochs,   [BATCH_COSTS] = stats_costs,
+	[BATCH_TUNNELS] = stats_tunnels, [BATCH_TRANSLATIONS] = stats_translations,
 	[BATCH_RANGES] = stats_ranges,
 };
 

@@ -129,7 +129,8 @@ static void join_naively(struct scene *scene, uint64_t horizon_ns, struct record
 		if (scene->seen[i].taken)
 			continue;
 		records->count++;
-		*record = (struct record){first->time_ns, first->flow, first->key, first->length, 0};
+		*record =
+			(struct record){first->time_ns, first->flow, first->key, first->length, 0};
 		for (size_t k = i; k < count; k++) {
 			struct vnt_event *event = &scene->seen[k].event;
 

@@ -10,8 +10,7 @@ static inline int feed_put_stats(void *stats, const struct legs *legs)
 {
 	const struct batch counts = {
 		.type = BATCH_COUNTS, .count = legs->ncounts, .counts = legs->counts};
-	const struct batch batch = {
-		.type = BATCH_LEGS, .count = legs->count, .legs = legs->legs};
+	const struct batch batch = {.type = BATCH_LEGS, .count = legs->count, .legs = legs->legs};
 	int err = stats_put(stats, &counts);
 
 	return err ? err : stats_put(stats, &batch);

@@ -393,10 +393,9 @@ Test(damage, found_late)
 		while (reader_next(reader, &batch) == 1 && batch.type == BATCH_EVENTS) {
 			cr_assert_eq(reader_damaged(reader), 0);
 			cr_assert_leq(batch.count, limit);
-			cr_assert_eq(
-				memcmp(without_packets(&batch, got), events + kept,
-				       batch.count * sizeof(*events)),
-				0);
+			cr_assert_eq(memcmp(without_packets(&batch, got), events + kept,
+					    batch.count * sizeof(*events)),
+				     0);
 			kept += batch.count;
 		}
 		cr_assert_eq(kept, 4864, "%zu", kept); /* all but its last chunk */
@@ -408,7 +407,9 @@ Test(damage, found_late)
 		cr_assert(strstr(line, "damaged"));
 		cr_assert_eq(reader_next(reader, &batch), 1);
 		cr_assert_eq(batch.count, 200);
-		cr_assert_eq(memcmp(without_packets(&batch, got), events + 5000, 200 * sizeof(*events)), 0);
+		cr_assert_eq(
+			memcmp(without_packets(&batch, got), events + 5000, 200 * sizeof(*events)),
+			0);
 		cr_assert_eq(reader_next(reader, &batch), 0);
 		reader_close(reader);
 	}
