@@ -312,12 +312,11 @@ static int join_leg(struct join *join, const struct leg *leg, uint32_t hash)
 		join_cut(join, &part, first_ns);
 		leg = &part;
 	}
-	if (!seat)
-		err = join_begin(join, leg, hash);
-	else if (seat_goes_on(seat, leg))
-		return seat_go_on(seat, leg), 0;
-	else
-		err = seat_see(join, seat, leg);
+	if (seat && seat_goes_on(seat, leg)) {
+		seat_go_on(seat, leg);
+		return 0;
+	}
+	err = seat ? seat_see(join, seat, leg) : join_begin(join, leg, hash);
 	join->has_rest &= !err;
 	return err;
 }
