@@ -279,11 +279,12 @@ static int decoder_join(struct decoder *decoder, const struct chunk *chunk, size
 	for (size_t i = 0; i < count; i++, event++) {
 		uint32_t back = chunk->packet[i];
 		size_t index = used - back;
-		const struct packet *packet = &decoder->packets[index];
+		const struct packet *packet;
 
 		if (index >= decoder->npackets || chunk->probe[i] >= decoder->nprobes ||
 		    __builtin_add_overflow(time_ns, chunk->time[i], &time_ns))
 			return -EBADMSG;
+		packet = &decoder->packets[index];
 		used += !back;
 		event->time_ns = time_ns;
 		memcpy((char *)event + offsetof(struct vnt_event, flow), packet, PACKET_PIECE);
