@@ -197,7 +197,7 @@ static struct path_sum *sums_find(struct path_sums *sums, uint32_t path, uint32_
 	return &sums->sums[sums->count++];
 }
 
-/* Takes memory: what the variant keeps as rows becomes histograms. */
+/* May take memory: what the variant keeps as rows becomes histograms. */
 static int sums_add(struct path_sums *sums, struct variant *variant)
 {
 	struct path_sum *sum = sums_find(sums, variant->path, variant->tracks.nhops);
@@ -311,12 +311,13 @@ static int report_paths(const struct stats *stats, struct report *report)
 }
 
 /* End to end on the path that most of the flow's packets went, of those that have hops. */
-static void report_flow_latency(const struct stats *stats, const struct flow *flow,
-				struct latency *latency)
+static int report_flow_latency(const struct stats *stats, const struct flow *flow,
+			       struct latency *latency)
 {
 	const struct path *paths = stats->flows.paths.paths;
 	const struct variant *most = NULL;
 	uint32_t first;
+	int err;
 
 	for (uint32_t i = flow->variants; i != NO_VARIANT; i = stats->flows.variants[i].next) {
 		const struct variant *variant = &stats->flows.variants[i];
@@ -326,13 +327,14 @@ static void report_flow_latency(const struct stats *stats, const struct flow *fl
 			most = variant;
 	}
 	if (!most)
-		return;
+		return 0;
 	for (first = most->path; paths[first].parent != PATH_EMPTY;)
 		first = paths[first].parent;
-	track_latency(&most->tracks.settled->tracks[most->tracks.nhops], latency);
+	err = tracks_latency(&most->tracks, latency);
 	latency->bound_ns = ranges_bound(
 		&stats->ranges, stats->info, tracks_place(&most->tracks, 0, paths[first].probe),
 		tracks_place(&most->tracks, most->tracks.nhops, paths[most->path].probe));
+	return err;
 }
 
 /*
@@ -390,7 +392,7 @@ static int report_flows(const struct stats *stats, struct report *report)
 	err = loss_open(&loss, stats, report->paths, report->npaths);
 	if (err)
 		return err;
-	for (size_t i = 0; i < stats->flows.count; i++) {
+	for (size_t i = 0; i < stats->flows.count && !err; i++) {
 		const struct flow *flow = &stats->flows.flows[i];
 		struct flow_report *row = &report->flows[report->nflows];
 
@@ -401,13 +403,14 @@ static int report_flows(const struct stats *stats, struct report *report)
 		row->hash = flow->hash;
 		row->known = flow->known;
 		report_flow_totals(flow, row);
-		report_flow_latency(stats, flow, &row->latency);
+		err = report_flow_latency(stats, flow, &row->latency);
 		report->nflows++;
 	}
 	loss_take(&loss, report);
 	loss_release(&loss);
 	qsort(report->flows, report->nflows, sizeof(*report->flows), compare_flows);
-	return translations_report(&stats->translations, stats->info, &stats->flows, report);
+	return err ? err
+		   : translations_report(&stats->translations, stats->info, &stats->flows, report);
 }
 
 static int report_tunnels(const struct stats *stats, struct report *report)
