@@ -83,6 +83,16 @@ static void report_probe_rates(const struct probe_count *probe, struct probe_rep
 	row->packet_rate = per_second((double)row->packets + unseen, first_ns, last_ns);
 }
 
+/* Packets that were counted for the paths that they went. */
+static void report_repeats(const struct paths *paths, struct probe_report *probes)
+{
+	const struct path *path = paths->paths;
+
+	for (uint32_t i = 0; i < paths->count; i++)
+		for (uint32_t k = i; path[i].packets && k != PATH_EMPTY; k = path[k].parent)
+			probes[path[k].probe].packets += path[i].packets;
+}
+
 static int report_probes(const struct stats *stats, struct report *report)
 {
 	const struct trace_info *info = stats->info;
@@ -91,6 +101,7 @@ static int report_probes(const struct stats *stats, struct report *report)
 	if (!report->probes)
 		return -ENOMEM;
 	report->nprobes = info->nprobes;
+	report_repeats(&stats->flows.paths, report->probes);
 	for (size_t i = 0; i < info->nprobes; i++) {
 		const struct probe_count *probe = &stats->probes[i];
 
@@ -98,7 +109,7 @@ static int report_probes(const struct stats *stats, struct report *report)
 			.name = stats->names[i],
 			.domain = info->probes[i].domain,
 			.events = probe->events,
-			.packets = stats->passed[i].packets,
+			.packets = stats->passed[i].packets + report->probes[i].packets,
 			.bytes = probe->bytes + probe->sampled_out_bytes,
 			.lost = probe->missed,
 			.sampled_out = probe->sampled_out,
