@@ -86,6 +86,17 @@ uint32_t epochs_until(const struct epochs *epochs, uint64_t time_ns)
 	return end;
 }
 
+struct segment epochs_segment(const struct epochs *epochs, uint64_t time_ns)
+{
+	uint32_t until = epochs_until(epochs, time_ns);
+
+	return (struct segment){
+		.begin_ns = until ? epochs->changes[until - 1].time_ns : 0,
+		.last_ns = until < epochs->count ? epochs->changes[until].time_ns - 1 : UINT64_MAX,
+		.until = until,
+	};
+}
+
 bool epochs_same(const struct epochs *epochs, uint32_t until, uint64_t time_ns)
 {
 	const struct change *next = epochs->changes + until;

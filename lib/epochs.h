@@ -19,6 +19,16 @@ int epochs_domain(struct epochs *epochs, uint16_t domain, uint64_t time_ns); /* 
 
 /* How many of the starts and ends known by now are before `time_ns`, or at it. */
 uint32_t epochs_until(const struct epochs *epochs, uint64_t time_ns);
+
+/* The segment of an instant, as long as no more starts and ends come. */
+struct segment {
+	uint64_t begin_ns;
+	uint64_t last_ns;
+	uint32_t until; /* epochs_until() of all of it */
+};
+
+struct segment epochs_segment(const struct epochs *epochs, uint64_t time_ns);
+
 bool epochs_same(const struct epochs *epochs, uint32_t until,
 		 uint64_t time_ns); /* are they so many? */
 

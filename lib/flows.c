@@ -2,6 +2,8 @@
 #include "array.h"
 #include "flows.h"
 
+_Static_assert(PATH_FEW == JOURNEY_INLINE, "they are compared");
+
 uint32_t flows_find(struct flows *flows, uint64_t hash)
 {
 	uint32_t index = map_find(&flows->by_hash, hash);
@@ -27,29 +29,30 @@ static void prefetch(const void *bytes, size_t size)
 		__builtin_prefetch((const char *)bytes + at);
 }
 
-void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count)
+/* So few are in the cache anyway. */
+#define FLOWS_CACHED 2048
+
+void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count,
+		    uint32_t *found)
 {
-	uint32_t found[FLOWS_AHEAD];
+	uint32_t recent[FLOWS_AHEAD];
+	bool cached = flows->count <= FLOWS_CACHED;
 	size_t n = 0;
 
-	if (!flows->count)
-		return;
-	count = count < FLOWS_AHEAD ? count : FLOWS_AHEAD;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !cached; i++)
 		map_prefetch(&flows->by_hash, seats[i].flow);
 	for (size_t i = 0; i < count; i++) {
-		found[n] = map_find(&flows->by_hash, seats[i].flow);
-		if (found[n] != MAP_NONE)
-			prefetch(&flows->flows[found[n++]], offsetof(struct flow, tuple));
+		found[i] = map_find(&flows->by_hash, seats[i].flow);
+		if (!cached && found[i] != MAP_NONE)
+			prefetch(&flows->flows[found[i]], offsetof(struct flow, tuple));
 	}
-	for (size_t i = 0; i < n; i++) {
-		found[i] = flows->flows[found[i]].recent;
-		if (found[i] != NO_VARIANT)
-			prefetch(&flows->variants[found[i]], offsetof(struct variant, watches));
+	for (size_t i = 0; i < count && !cached; i++) {
+		recent[n] = found[i] == MAP_NONE ? NO_VARIANT : flows->flows[found[i]].recent;
+		if (recent[n] != NO_VARIANT)
+			prefetch(&flows->variants[recent[n++]], offsetof(struct variant, watches));
 	}
 	for (size_t i = 0; i < n; i++)
-		if (found[i] != NO_VARIANT)
-			tracks_prefetch(&flows->variants[found[i]].tracks);
+		tracks_prefetch(&flows->variants[recent[i]].tracks);
 }
 
 int flows_name(struct flows *flows, const struct flow_row *row)
@@ -189,16 +192,10 @@ static int flows_variant(struct flows *flows, uint32_t flow, uint32_t path,
 	return 0;
 }
 
-static bool watch_is(const struct watch *watch, uint32_t begin, uint32_t end, uint32_t from,
-		     uint32_t until, uint32_t blind, bool copy)
-{
-	return watch->begin == begin && watch->end == end && watch->from == from &&
-	       watch->until == until && watch->blind == blind && watch->copy == copy;
-}
-
 static bool watch_same(const struct watch *a, const struct watch *b)
 {
-	return watch_is(a, b->begin, b->end, b->from, b->until, b->blind, b->copy);
+	return a->begin == b->begin && a->end == b->end && a->from == b->from &&
+	       a->until == b->until && a->blind == b->blind && a->copy == b->copy;
 }
 
 /* The variant's watch becomes the one that is the same, and the one before goes to the others. Of
@@ -230,6 +227,18 @@ static int variant_change_watch(struct variant *variant, const struct watch *wat
 	return 0;
 }
 
+static inline int variant_count_watch(struct variant *variant, const struct watch *watch,
+				      uint32_t length)
+{
+	int err = watch_same(&variant->watch, watch) ? 0 : variant_change_watch(variant, watch);
+
+	if (err)
+		return err;
+	variant->watch.count++;
+	variant->watch.bytes += length;
+	return 0;
+}
+
 /* One watch for each run of sightings in the same segment: nearly always one for all. */
 static int variant_watch(struct variant *variant, const struct judged *judged,
 			 const struct epochs *epochs, uint32_t until, bool copy)
@@ -247,15 +256,14 @@ static int variant_watch(struct variant *variant, const struct judged *judged,
 			while (epochs_same(epochs, from, seen[end].time_ns))
 				end++;
 		}
-		if (!watch_is(&variant->watch, begin, end, from, until, judged->blind, copy))
-			err = variant_change_watch(variant, &(struct watch){.begin = begin,
-									    .end = end,
-									    .from = from,
-									    .until = until,
-									    .blind = judged->blind,
-									    .copy = copy});
-		variant->watch.count += !err;
-		variant->watch.bytes += err ? 0 : judged->length;
+		err = variant_count_watch(variant,
+					  &(struct watch){.begin = begin,
+							  .end = end,
+							  .from = from,
+							  .until = until,
+							  .blind = judged->blind,
+							  .copy = copy},
+					  judged->length);
 	}
 	return err;
 }
@@ -433,6 +441,45 @@ int flows_pass(struct flows *flows, uint32_t flow, const struct sighting *seen, 
 	if (same && !err)
 		*pass = again;
 	return err;
+}
+
+static int variant_repeat(struct variant *variant, const struct seat *seat, uint32_t until,
+			  struct backlog *backlog)
+{
+	const struct watch watch = {
+		.end = seat->few, .from = until, .until = until, .blind = NOT_BLIND};
+	int err = 0;
+
+	if (variant->full && seat->few > 1)
+		err = tracks_add_seat(&variant->tracks, seat, backlog);
+	if (!err)
+		err = variant_count_watch(variant, &watch, seat->length);
+	if (err)
+		return err;
+	variant->count++;
+	variant->bytes += seat->length;
+	return 0;
+}
+
+int flows_repeat(struct flows *flows, uint32_t flow, const struct seat *seat, uint32_t until,
+		 bool *done)
+{
+	uint32_t recent = flows->flows[flow].recent;
+	struct variant *variant;
+	struct path *path;
+
+	*done = false;
+	if (recent == NO_VARIANT)
+		return 0;
+	/* The flow's `whole` is as long as that, so these are not several packets. */
+	variant = &flows->variants[recent];
+	path = &flows->paths.paths[variant->path];
+	*done = path->mark == MARK_ONE && path_is_few(path, seat->probes, seat->few);
+	if (!*done)
+		return 0;
+	path->packets++;
+	flows_count(flows, flow, seat->length, seat->first_ns);
+	return variant_repeat(variant, seat, until, &flows->backlog);
 }
 
 void flows_release(struct flows *flows)

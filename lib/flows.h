@@ -107,9 +107,11 @@ const struct vnt_flow *flows_tuple(const struct flows *flows, uint64_t hash);
 /* Index of the flow, added if it is new; MAP_NONE if there is no memory. */
 uint32_t flows_find(struct flows *flows, uint64_t hash);
 
-/* Fetches into the cache what the first FLOWS_AHEAD journeys, of `count`, will need. */
+/* Fetches into the cache what these journeys will need, FLOWS_AHEAD at most. found: their flows, or
+ * MAP_NONE where there is none yet. */
 #define FLOWS_AHEAD 32
-void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count);
+void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count,
+		    uint32_t *found);
 
 /* Counts one packet of the flow, first seen at that time. */
 void flows_count(struct flows *flows, uint32_t flow, uint32_t length, uint64_t time_ns);
@@ -132,6 +134,15 @@ int flows_pass(struct flows *flows, uint32_t flow, const struct sighting *seen, 
  * struct watch. 0 or -ENOMEM. */
 int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judged,
 		  const struct epochs *epochs, uint32_t until);
+
+/*
+ * A packet that went the way that the one before of the flow did, without copies: as nearly all do. *done:
+ * this was one, and it is counted as flows_count(), flows_pass() and flows_journey() would in more steps, if
+ * nothing is blind, and all starts and ends that matter are before it: `until` of them. It is counted for its
+ * path: to the path's probes that is still to be added. 0 or -ENOMEM.
+ */
+int flows_repeat(struct flows *flows, uint32_t flow, const struct seat *seat, uint32_t until,
+		 bool *done);
 void flows_release(struct flows *flows);
 
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +16,7 @@ static int32_t bucket_of(int64_t value)
 
 	if (value < 0)
 		return ~bucket_of(~value);
-	shift = 63 - __builtin_clzll((uint64_t)value | 1) - SUB_BITS;
-	if (shift <= 0)
-		return value;
+	shift = (63 ^ __builtin_clzll((uint64_t)value | 1 << SUB_BITS)) - SUB_BITS;
 	return (shift << SUB_BITS) + (int32_t)(value >> shift);
 }
 
@@ -41,11 +38,28 @@ static int32_t round_down(int32_t bucket)
 	return bucket & ~(WINDOW - 1);
 }
 
+static void hist_count_one(struct hist *hist, int64_t value)
+{
+	int32_t at = bucket_of(value) - hist->base;
+
+	if (hist->large)
+		hist->large_buckets[at]++;
+	else
+		hist->buckets[at]++;
+}
+
+static uint64_t hist_bucket(const struct hist *hist, int32_t at)
+{
+	return hist->large ? hist->large_buckets[at] : hist->buckets[at];
+}
+
 /* Widens the window so that it holds bucket `first` to `last`. */
 static int hist_widen(struct hist *hist, int32_t first, int32_t last)
 {
 	int32_t base = round_down(first), end = round_down(last) + WINDOW;
-	uint64_t *buckets;
+	size_t width = hist->large ? sizeof(*hist->large_buckets) : sizeof(*hist->buckets);
+	struct hist widened;
+	char *buckets;
 
 	if (hist->size && base > hist->base)
 		base = hist->base;
@@ -53,37 +67,64 @@ static int hist_widen(struct hist *hist, int32_t first, int32_t last)
 		end = hist->base + hist->size;
 	if (hist->size == end - base)
 		return 0;
-	buckets = calloc(end - base, sizeof(*buckets));
+	buckets = calloc(end - base, width);
 	if (!buckets)
 		return -ENOMEM;
-	if (hist->size) {
-		memcpy(buckets + (hist->base - base), hist->buckets, hist->size * sizeof(*buckets));
-	} else {
-		for (uint64_t i = 0; i < hist->count; i++)
-			buckets[bucket_of(hist->values[i]) - base]++;
-	}
+	widened = *hist;
+	widened.buckets = (uint32_t *)buckets;
+	widened.base = base;
+	widened.size = end - base;
+	if (hist->size)
+		memcpy(buckets + (hist->base - base) * width, hist->buckets, hist->size * width);
+	for (uint64_t i = 0; i < hist->count && !hist->size; i++)
+		hist_count_one(&widened, hist->values[i]);
 	free(hist->buckets);
-	hist->buckets = buckets;
-	hist->base = base;
-	hist->size = end - base;
+	*hist = widened;
 	return 0;
 }
 
-/* Keeps the value itself; the array doubles whenever `count` has reached a power of two. */
-static int hist_keep(struct hist *hist, int64_t value)
+/* For so many more values, which have their buckets. */
+static int hist_enlarge(struct hist *hist, uint64_t more)
 {
-	uint64_t count = hist->count;
-	int64_t *values;
+	uint64_t *buckets;
 
-	if (!count || (count >= FIRST_SIZE && !(count & (count - 1)))) {
-		values =
-			reallocarray(hist->values, count ? count * 2 : FIRST_SIZE, sizeof(*values));
-		if (!values)
+	if (hist->large || hist->count + more <= UINT32_MAX)
+		return 0;
+	buckets = calloc(hist->size, sizeof(*buckets));
+	if (!buckets)
+		return -ENOMEM;
+	for (int32_t i = 0; i < hist->size; i++)
+		buckets[i] = hist->buckets[i];
+	free(hist->buckets);
+	hist->large_buckets = buckets;
+	hist->large = true;
+	return 0;
+}
+
+/* What the array has room for when it holds so many values. */
+static size_t values_room(size_t count)
+{
+	size_t room = count ? FIRST_SIZE : 0;
+
+	while (room < count)
+		room *= 2;
+	return room;
+}
+
+/* Keeps the values themselves. */
+static int hist_keep(struct hist *hist, const int64_t *values, size_t count)
+{
+	size_t room = values_room(hist->count + count);
+	int64_t *kept = hist->values;
+
+	if (room > values_room(hist->count)) {
+		kept = reallocarray(kept, room, sizeof(*kept));
+		if (!kept)
 			return -ENOMEM;
-		hist->values = values;
+		hist->values = kept;
 	}
-	hist->values[count] = value;
-	hist->count++;
+	memcpy(kept + hist->count, values, count * sizeof(*values));
+	hist->count += count;
 	return 0;
 }
 
@@ -93,11 +134,11 @@ static int hist_count(struct hist *hist, const int64_t *values, size_t count, in
 {
 	int err = hist_widen(hist, bucket_of(min), bucket_of(max));
 
-	if (err)
-		return err;
-	for (size_t i = 0; i < count; i++)
-		hist->buckets[bucket_of(values[i]) - hist->base]++;
-	return 0;
+	if (!err)
+		err = hist_enlarge(hist, count);
+	for (size_t i = 0; i < count && !err; i++)
+		hist_count_one(hist, values[i]);
+	return err;
 }
 
 int hist_add(struct hist *hist, const int64_t *values, size_t count)
@@ -109,13 +150,17 @@ int hist_add(struct hist *hist, const int64_t *values, size_t count)
 	size_t kept = 0;
 	int err = 0;
 
+	if (!count)
+		return 0;
 	for (size_t i = 0; i < count; i++) {
 		min = values[i] < min ? values[i] : min;
 		max = values[i] > max ? values[i] : max;
 		sum += values[i];
 	}
-	while (!hist->size && hist->count < HIST_EXACT && kept < count && !err)
-		err = hist_keep(hist, values[kept++]);
+	if (!hist->size && before < HIST_EXACT) {
+		kept = count < HIST_EXACT - before ? count : HIST_EXACT - before;
+		err = hist_keep(hist, values, kept);
+	}
 	if (!err && kept < count)
 		err = hist_count(hist, values + kept, count - kept, min, max);
 	hist->count = before + count;
@@ -125,9 +170,48 @@ int hist_add(struct hist *hist, const int64_t *values, size_t count)
 	return err;
 }
 
+/* As many of the first values as are between the smallest and the largest one so far, which have their
+ * buckets. */
+static size_t hist_count_known(struct hist *hist, const uint32_t *values, size_t count)
+{
+	uint64_t min = hist->min, range = (uint64_t)hist->max - min, sum = 0;
+	uint32_t *buckets = hist->buckets;
+	int32_t base = hist->base;
+	size_t i;
+
+	if (!hist->size || hist->large || hist->count + count > UINT32_MAX)
+		return 0;
+	for (i = 0; i < count && values[i] - min <= range; i++) {
+		buckets[bucket_of(values[i]) - base]++;
+		sum += values[i];
+	}
+	hist->sum += sum;
+	hist->count += i;
+	return i;
+}
+
+int hist_add_short(struct hist *hist, const uint32_t *values, size_t count)
+{
+	int64_t others[HIST_EXACT];
+	size_t i = 0;
+	int err = 0;
+
+	while (i < count && !err) {
+		size_t n = 0, max;
+
+		i += hist_count_known(hist, values + i, count - i);
+		max = hist->size ? 1 : HIST_EXACT;
+		while (i < count && n < max)
+			others[n++] = values[i++];
+		err = hist_add(hist, others, n);
+	}
+	return err;
+}
+
 int hist_merge(struct hist *hist, const struct hist *other)
 {
 	bool empty = !hist->count;
+	int32_t shift;
 	int err;
 
 	if (!other->size)
@@ -135,12 +219,17 @@ int hist_merge(struct hist *hist, const struct hist *other)
 	/* A window over both ranges; values kept so far move into it. */
 	err = hist_widen(hist, bucket_of(empty || other->min < hist->min ? other->min : hist->min),
 			 bucket_of(empty || other->max > hist->max ? other->max : hist->max));
+	if (!err)
+		err = hist_enlarge(hist, other->count);
 	if (err)
 		return err;
-	for (int32_t i = 0; i < other->size; i++) {
-		if (other->buckets[i])
-			hist->buckets[other->base + i - hist->base] += other->buckets[i];
-	}
+	shift = other->base - hist->base;
+	if (hist->large)
+		for (int32_t i = 0; i < other->size; i++)
+			hist->large_buckets[i + shift] += hist_bucket(other, i);
+	else
+		for (int32_t i = 0; i < other->size; i++)
+			hist->buckets[i + shift] += other->buckets[i];
 	hist->min = empty || other->min < hist->min ? other->min : hist->min;
 	hist->max = empty || other->max > hist->max ? other->max : hist->max;
 	hist->sum += other->sum;
@@ -169,11 +258,11 @@ int64_t hist_quantile(struct hist *hist, unsigned int permille)
 		return hist->values[rank - 1];
 	}
 	for (int32_t i = 0; i < hist->size; i++) {
-		if (hist->buckets[i] >= rank) {
+		if (hist_bucket(hist, i) >= rank) {
 			value = bucket_value(hist->base + i);
 			break;
 		}
-		rank -= hist->buckets[i];
+		rank -= hist_bucket(hist, i);
 	}
 	if (value < hist->min)
 		return hist->min;

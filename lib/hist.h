@@ -9,6 +9,7 @@
 #ifndef VNT_HIST_H
 #define VNT_HIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +20,12 @@ struct hist {
 	uint64_t count;
 	int64_t min;
 	int64_t max;
+	bool large; /* more values than 32 bits count */
 	__int128 sum;
 	union {
-		int64_t *values;   /* while `size` is 0: all of them, as they came */
-		uint64_t *buckets; /* else: how many values in bucket base + i */
+		int64_t *values;         /* while `size` is 0: all of them, as they came */
+		uint32_t *buckets;       /* else: how many values in bucket base + i */
+		uint64_t *large_buckets; /* ... if it is large */
 	};
 	int32_t base;
 	int32_t size;
@@ -30,6 +33,7 @@ struct hist {
 
 /* 0, or -ENOMEM: it can only be released. */
 int hist_add(struct hist *hist, const int64_t *values, size_t count);
+int hist_add_short(struct hist *hist, const uint32_t *values, size_t count); /* the same */
 int hist_merge(struct hist *hist, const struct hist *other);
 
 /* Nearest rank: the smallest value that at least permille/1000 of all values do not exceed. 0 if

@@ -1,27 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+
 #include "latency.h"
 #include "ranges.h"
 
 #define CHANGE_MAX (1ull << 58) /* ns; keeps jitter16 within 64 bits */
 
-int track_add(struct track *track, const int64_t *durations, size_t count)
+static uint64_t jitter_add(uint64_t jitter16, uint64_t change)
 {
-	uint64_t jitter16 = track->jitter16;
-	int64_t last_ns = track->hist.count || !count ? track->last_ns : durations[0];
+	return jitter16 + change - ((jitter16 + 8) >> 4);
+}
 
-	for (size_t i = 0; i < count; i++) {
-		int64_t duration_ns = durations[i];
-		uint64_t change = duration_ns > last_ns ? (uint64_t)duration_ns - (uint64_t)last_ns
-							: (uint64_t)last_ns - (uint64_t)duration_ns;
+int track_add(struct track *track, int64_t duration_ns)
+{
+	int64_t last_ns = track->last_ns;
+	uint64_t change = duration_ns > last_ns ? (uint64_t)duration_ns - (uint64_t)last_ns
+						: (uint64_t)last_ns - (uint64_t)duration_ns;
 
-		if (change > CHANGE_MAX)
-			change = CHANGE_MAX;
-		jitter16 += change - ((jitter16 + 8) >> 4);
-		last_ns = duration_ns;
+	if (track->hist.count)
+		track->jitter16 =
+			jitter_add(track->jitter16, change < CHANGE_MAX ? change : CHANGE_MAX);
+	track->last_ns = duration_ns;
+	return hist_add(&track->hist, &duration_ns, 1);
+}
+
+/* Behind the first of these durations. */
+static uint64_t jitter_add_short(uint64_t jitter16, const uint32_t *durations, size_t count)
+{
+	int64_t last_ns = *durations;
+
+	for (size_t i = 1; i < count; i++) {
+		jitter16 = jitter_add(jitter16, llabs(durations[i] - last_ns));
+		last_ns = durations[i];
 	}
-	track->jitter16 = jitter16;
-	track->last_ns = last_ns;
-	return hist_add(&track->hist, durations, count);
+	return jitter16;
+}
+
+int track_add_short(struct track *track, const uint32_t *durations, size_t count)
+{
+	int err = track_add(track, *durations);
+
+	if (err)
+		return err;
+	track->jitter16 = jitter_add_short(track->jitter16, durations, count);
+	track->last_ns = durations[count - 1];
+	return hist_add_short(&track->hist, durations + 1, count - 1);
+}
+
+int track_merge_short(struct track *sum, const uint32_t *durations, size_t count)
+{
+	sum->jitter_sum += (unsigned __int128)jitter_add_short(0, durations, count) * count;
+	return hist_add_short(&sum->hist, durations, count);
 }
 
 int track_merge(struct track *sum, const struct track *track)

@@ -16,9 +16,11 @@ struct track {
 	unsigned __int128 jitter_sum; /* of merged tracks: jitter16 times count */
 };
 
-/* 0, or -ENOMEM: it can only be released. */
-int track_add(struct track *track, const int64_t *durations, size_t count);
+/* 0, or -ENOMEM: it can only be released. count > 0. */
+int track_add(struct track *track, int64_t duration_ns);
+int track_add_short(struct track *track, const uint32_t *durations, size_t count);
 int track_merge(struct track *sum, const struct track *track);
+int track_merge_short(struct track *sum, const uint32_t *durations, size_t count);
 
 /* Fills all but the bound. A track is either added to or merged into. */
 void track_latency(struct track *track, struct latency *latency);

@@ -6,24 +6,6 @@
 
 #define MAP_ROOM_MIN 16
 
-/* Free slots hold MAP_NONE: the one a key is in or, if it is in none, belongs in. */
-static struct map_slot *map_slot(const struct map *map, uint64_t key)
-{
-	size_t at = map_hash(0, key);
-
-	for (;; at++) {
-		struct map_slot *slot = &map->slots[at & (map->room - 1)];
-
-		if (slot->value == MAP_NONE || slot->key == key)
-			return slot;
-	}
-}
-
-uint32_t map_find(const struct map *map, uint64_t key)
-{
-	return map->room ? map_slot(map, key)->value : MAP_NONE;
-}
-
 static int map_grow(struct map *map)
 {
 	struct map grown = {.room = map->room ? map->room * 2 : MAP_ROOM_MIN, .count = map->count};

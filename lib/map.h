@@ -34,7 +34,24 @@ static inline void map_prefetch(const struct map *map, uint64_t key)
 	__builtin_prefetch(map->slots + (map_hash(0, key) & (map->room - 1)));
 }
 
-uint32_t map_find(const struct map *map, uint64_t key); /* MAP_NONE if there is none */
+/* Free slots hold MAP_NONE: the one a key is in or, if it is in none, belongs in. There is room. */
+static inline struct map_slot *map_slot(const struct map *map, uint64_t key)
+{
+	size_t at = map_hash(0, key);
+
+	for (;; at++) {
+		struct map_slot *slot = &map->slots[at & (map->room - 1)];
+
+		if (slot->value == MAP_NONE || slot->key == key)
+			return slot;
+	}
+}
+
+/* MAP_NONE if there is none. */
+static inline uint32_t map_find(const struct map *map, uint64_t key)
+{
+	return map->room ? map_slot(map, key)->value : MAP_NONE;
+}
 
 /* `key` is not in the map and `value` is not MAP_NONE. 0 or -ENOMEM. */
 int map_add(struct map *map, uint64_t key, uint32_t value);

@@ -7,6 +7,7 @@
 int paths_extend(struct paths *paths, uint32_t from, uint16_t probe, uint32_t *path)
 {
 	uint64_t key = (uint64_t)from << 16 | probe;
+	struct path *added;
 	int err;
 
 	*path = map_find(&paths->children, key);
@@ -18,11 +19,15 @@ int paths_extend(struct paths *paths, uint32_t from, uint16_t probe, uint32_t *p
 	if (err)
 		return err;
 	*path = paths->count++;
-	paths->paths[*path] = (struct path){
-		.parent = from,
-		.probe = probe,
-		.length = from == PATH_EMPTY ? 1 : paths->paths[from].length + 1,
-	};
+	added = &paths->paths[*path];
+	*added = from == PATH_EMPTY ? (struct path){0} : paths->paths[from];
+	added->parent = from;
+	added->probe = probe;
+	added->mark = 0;
+	added->packets = 0;
+	if (added->length < PATH_FEW)
+		added->probes[added->length] = probe;
+	added->length++;
 	return 0;
 }
 

@@ -358,6 +358,17 @@ static uint32_t find_flow(const struct segments *segments, uint64_t hash, uint64
 	return flow != MAP_NONE && is_early(segments, flow, time_ns) ? MAP_NONE : flow;
 }
 
+bool segments_idle(const struct segments *segments)
+{
+	return !segments->nflows;
+}
+
+int segments_reach(struct segments *segments, uint64_t flow, uint64_t time_ns, bool *held)
+{
+	*held = find_flow(segments, flow, time_ns) != MAP_NONE;
+	return segments->front != segments->end ? segments_move(segments, time_ns) : 0;
+}
+
 int segments_put(void *context, const struct journey *journey)
 {
 	struct segments *segments = context;

@@ -51,6 +51,11 @@ bool segments_began(const struct segments *segments);
 /* From here on datagrams may be missing where they were in a super-packet, as their ID was a guess. */
 void segments_sample(struct segments *segments);
 
+/* Hands out all that is before a journey of that flow, first seen then. *held: that one is to be put, and may
+ * have to wait, or be cut; else it may be taken as it is. As segments_put(). */
+int segments_reach(struct segments *segments, uint64_t flow, uint64_t time_ns, bool *held);
+bool segments_idle(const struct segments *segments); /* no journey is held: nothing was expected */
+
 /* A journey_fn, for join_open(): in order of their first sighting. 0, -ENOMEM, or what `done` returned. */
 int segments_put(void *segments, const struct journey *journey);
 int segments_flush(struct segments *segments);  /* hands out everything */

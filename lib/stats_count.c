@@ -98,13 +98,14 @@ int stats_changes(struct stats *stats, uint64_t until_ns)
 {
 	int err = changes_tell(&stats->changes, until_ns, stats->epochs, stats->rates);
 
+	stats->segment = epochs_segment(stats->epochs, until_ns);
 	stats->sampling = rates_sampling(stats->rates);
 	if (stats->sampling)
 		segments_sample(stats->segments);
 	return err;
 }
 
-static int stats_seat(struct stats *stats, const struct seat *seat)
+static int stats_journey_of(struct stats *stats, const struct seat *seat)
 {
 	struct journey journey;
 
@@ -112,14 +113,54 @@ static int stats_seat(struct stats *stats, const struct seat *seat)
 	return segments_put(stats->segments, &journey);
 }
 
-static int gathered_count(const struct gathered *gathered, struct stats *stats)
+/* What stats_packet() does, where flows_repeat() can do what that asks of the flows. *done: it did; not where
+ * anything starts or ends before all who might have seen the packet would have. */
+static int stats_repeat(struct stats *stats, uint32_t flow, const struct seat *seat, bool *done)
 {
+	uint64_t first_ns = seat->first_ns, watched_ns;
+	uint64_t took_ns = seat->few - 2 < JOURNEY_INLINE - 1 ? seat->after_ns[seat->few - 2] : 0;
+	uint64_t longest_ns = took_ns > stats->longest_ns ? took_ns : stats->longest_ns;
+	const struct segment *segment = &stats->segment;
 	int err = 0;
 
-	for (size_t i = 0; i < gathered->count && !err; i++) {
-		if (i % FLOWS_AHEAD == 0)
-			flows_prefetch(&stats->flows, gathered->seats + i, gathered->count - i);
-		err = stats_seat(stats, &gathered->seats[i]);
+	*done = false;
+	watched_ns = add_saturated(first_ns + took_ns, longest_ns);
+	if (first_ns < segment->begin_ns || first_ns > segment->last_ns)
+		stats->segment = epochs_segment(stats->epochs, first_ns);
+	if (watched_ns > segment->begin_ns && watched_ns - 1 <= segment->last_ns)
+		err = flows_repeat(&stats->flows, flow, seat, segment->until, done);
+	if (!*done)
+		return err;
+	stats->longest_ns = longest_ns;
+	stats->observed++;
+	return err;
+}
+
+/* flow: its index, or MAP_NONE: it has none yet. */
+static int stats_seat(struct stats *stats, const struct seat *seat, uint32_t flow)
+{
+	bool held = flow == MAP_NONE || stats->sampling || stats->ranges.count, done = false;
+	int err = 0;
+
+	if (!held && !segments_idle(stats->segments))
+		err = segments_reach(stats->segments, seat->flow, seat->first_ns, &held);
+	if (!held && !err)
+		err = stats_repeat(stats, flow, seat, &done);
+	return done || err ? err : stats_journey_of(stats, seat);
+}
+
+static int gathered_count(const struct gathered *gathered, struct stats *stats)
+{
+	uint32_t found[FLOWS_AHEAD];
+	int err = 0;
+
+	for (size_t at = 0, n; at < gathered->count && !err; at += n) {
+		const struct seat *seats = gathered->seats + at;
+
+		n = gathered->count - at < FLOWS_AHEAD ? gathered->count - at : FLOWS_AHEAD;
+		flows_prefetch(&stats->flows, seats, n, found);
+		for (size_t i = 0; i < n && !err; i++)
+			err = stats_seat(stats, &seats[i], found[i]);
 	}
 	return err;
 }
@@ -198,7 +239,7 @@ int stats_joined(void *context, const struct seat *seat)
 	if (err)
 		return err;
 	if (many > GATHERED_MANY)
-		return stats_seat(stats, seat);
+		return stats_journey_of(stats, seat);
 	gathered_add(stats->gathering, seat);
 	return 0;
 }

@@ -84,6 +84,7 @@ struct stats {
 	size_t counted_flows;      /* when it last ended */
 	struct segments *segments; /* on the way to the counting */
 	struct epochs *epochs;
+	struct segment segment; /* of them, that a packet was first seen in lately */
 	struct rates *rates;
 	bool samples;  /* any probe, as far as the trace was read */
 	bool sampling; /* ... as far as journeys are counted: rates_sampling() */

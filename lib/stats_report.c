@@ -83,6 +83,16 @@ static void report_probe_rates(const struct probe_count *probe, struct probe_rep
 	row->packet_rate = per_second((double)row->packets + unseen, first_ns, last_ns);
 }
 
+/* Packets that were counted for the paths that they went. */
+static void report_repeats(const struct paths *paths, struct probe_report *probes)
+{
+	const struct path *path = paths->paths;
+
+	for (uint32_t i = 0; i < paths->count; i++)
+		for (uint32_t k = i; path[i].packets && k != PATH_EMPTY; k = path[k].parent)
+			probes[path[k].probe].packets += path[i].packets;
+}
+
 static int report_probes(const struct stats *stats, struct report *report)
 {
 	const struct trace_info *info = stats->info;
@@ -91,6 +101,7 @@ static int report_probes(const struct stats *stats, struct report *report)
 	if (!report->probes)
 		return -ENOMEM;
 	report->nprobes = info->nprobes;
+	report_repeats(&stats->flows.paths, report->probes);
 	for (size_t i = 0; i < info->nprobes; i++) {
 		const struct probe_count *probe = &stats->probes[i];
 
@@ -98,7 +109,7 @@ static int report_probes(const struct stats *stats, struct report *report)
 			.name = stats->names[i],
 			.domain = info->probes[i].domain,
 			.events = probe->events,
-			.packets = stats->passed[i].packets,
+			.packets = stats->passed[i].packets + report->probes[i].packets,
 			.bytes = probe->bytes + probe->sampled_out_bytes,
 			.lost = probe->missed,
 			.sampled_out = probe->sampled_out,
@@ -197,7 +208,7 @@ static struct path_sum *sums_find(struct path_sums *sums, uint32_t path, uint32_
 	return &sums->sums[sums->count++];
 }
 
-/* Takes memory: what the variant keeps as rows becomes histograms. */
+/* May take memory: what the variant keeps as rows becomes histograms. */
 static int sums_add(struct path_sums *sums, struct variant *variant)
 {
 	struct path_sum *sum = sums_find(sums, variant->path, variant->tracks.nhops);
@@ -311,12 +322,13 @@ static int report_paths(const struct stats *stats, struct report *report)
 }
 
 /* End to end on the path that most of the flow's packets went, of those that have hops. */
-static void report_flow_latency(const struct stats *stats, const struct flow *flow,
-				struct latency *latency)
+static int report_flow_latency(const struct stats *stats, const struct flow *flow,
+			       struct latency *latency)
 {
 	const struct path *paths = stats->flows.paths.paths;
 	const struct variant *most = NULL;
 	uint32_t first;
+	int err;
 
 	for (uint32_t i = flow->variants; i != NO_VARIANT; i = stats->flows.variants[i].next) {
 		const struct variant *variant = &stats->flows.variants[i];
@@ -326,13 +338,14 @@ static void report_flow_latency(const struct stats *stats, const struct flow *fl
 			most = variant;
 	}
 	if (!most)
-		return;
+		return 0;
 	for (first = most->path; paths[first].parent != PATH_EMPTY;)
 		first = paths[first].parent;
-	track_latency(&most->tracks.settled->tracks[most->tracks.nhops], latency);
+	err = tracks_latency(&most->tracks, latency);
 	latency->bound_ns = ranges_bound(
 		&stats->ranges, stats->info, tracks_place(&most->tracks, 0, paths[first].probe),
 		tracks_place(&most->tracks, most->tracks.nhops, paths[most->path].probe));
+	return err;
 }
 
 /*
@@ -390,7 +403,7 @@ static int report_flows(const struct stats *stats, struct report *report)
 	err = loss_open(&loss, stats, report->paths, report->npaths);
 	if (err)
 		return err;
-	for (size_t i = 0; i < stats->flows.count; i++) {
+	for (size_t i = 0; i < stats->flows.count && !err; i++) {
 		const struct flow *flow = &stats->flows.flows[i];
 		struct flow_report *row = &report->flows[report->nflows];
 
@@ -401,13 +414,14 @@ static int report_flows(const struct stats *stats, struct report *report)
 		row->hash = flow->hash;
 		row->known = flow->known;
 		report_flow_totals(flow, row);
-		report_flow_latency(stats, flow, &row->latency);
+		err = report_flow_latency(stats, flow, &row->latency);
 		report->nflows++;
 	}
 	loss_take(&loss, report);
 	loss_release(&loss);
 	qsort(report->flows, report->nflows, sizeof(*report->flows), compare_flows);
-	return translations_report(&stats->translations, stats->info, &stats->flows, report);
+	return err ? err
+		   : translations_report(&stats->translations, stats->info, &stats->flows, report);
 }
 
 static int report_tunnels(const struct stats *stats, struct report *report)

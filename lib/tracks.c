@@ -8,29 +8,90 @@
 
 #define ROWS_MAX 256 /* a power of two */
 
-static int settled_track(struct track *track, const struct load *load, uint32_t from, uint32_t to)
-{
-	const uint64_t *row = load->rows;
-	int64_t durations[ROWS_MAX];
+_Static_assert(offsetof(struct seat, after_ns) - offsetof(struct seat, first_ns) ==
+		       offsetof(struct row, after_ns),
+	       "a seat has a row in it");
 
-	for (uint32_t i = 0; i < load->nrows; i++, row += load->nhops + (size_t)1)
-		durations[i] = row[to] - row[from];
-	return track_add(track, durations, load->nrows);
+/* Words of a row. */
+static size_t row_words(uint32_t nhops)
+{
+	size_t size = offsetof(struct row, after_ns) + nhops * sizeof(uint32_t);
+
+	return (size + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+}
+
+static struct row *rows_at(uint64_t *rows, uint32_t nhops, uint32_t number)
+{
+	return (struct row *)(rows + number * row_words(nhops));
+}
+
+/* How long a hop took, or all of them. */
+static void load_durations(const struct load *load, uint32_t hop, uint32_t *durations)
+{
+	const uint32_t *to = rows_at(load->rows, load->nhops, 0)->after_ns;
+	size_t step = row_words(load->nhops) * (sizeof(uint64_t) / sizeof(*to));
+
+	if (!hop || hop == load->nhops) {
+		to += hop ? hop - 1 : 0;
+		for (uint32_t i = 0; i < load->nrows; i++)
+			durations[i] = to[i * step];
+		return;
+	}
+	to += hop;
+	for (uint32_t i = 0; i < load->nrows; i++)
+		durations[i] = to[i * step] - to[i * step - 1];
+}
+
+static int load_order(const struct load *load, struct reorder *reorder)
+{
+	uint32_t nhops = load->nhops;
+	int err = 0;
+
+	for (uint32_t i = 0; i < load->nrows && !err; i++) {
+		const struct row *row = rows_at(load->rows, nhops, i);
+
+		err = reorder_add(reorder, row->first_ns, row->first_ns + row->after_ns[nhops - 1]);
+	}
+	return err;
 }
 
 static int settled_rows(struct settled *settled, const struct load *load)
 {
-	uint32_t nhops = load->nhops;
-	const uint64_t *row = load->rows;
+	uint32_t durations[ROWS_MAX];
 	int err = 0;
 
-	for (uint32_t hop = 0; hop < nhops && !err; hop++)
-		err = settled_track(&settled->tracks[hop], load, hop, hop + 1);
-	if (!err)
-		err = settled_track(&settled->tracks[nhops], load, 0, nhops);
-	for (uint32_t i = 0; i < load->nrows && !err; i++, row += nhops + (size_t)1)
-		err = reorder_add(&settled->reorder, row[0], row[nhops]);
+	for (uint32_t hop = 0; hop <= load->nhops && !err; hop++) {
+		load_durations(load, hop, durations);
+		err = track_add_short(&settled->tracks[hop], durations, load->nrows);
+	}
+	return err ? err : load_order(load, &settled->reorder);
+}
+
+/* Rows of tracks that have no others. */
+static int settled_merge_rows(struct settled *sum, const struct load *load)
+{
+	struct reorder reorder = {0};
+	uint32_t durations[ROWS_MAX];
+	int err = load_order(load, &reorder);
+
+	for (uint32_t hop = 0; hop <= load->nhops && !err; hop++) {
+		load_durations(load, hop, durations);
+		err = track_merge_short(&sum->tracks[hop], durations, load->nrows);
+	}
+	sum->reorder.reordered += reorder.reordered;
+	reorder_release(&reorder);
 	return err;
+}
+
+static int settled_times(struct settled *settled, const struct load *load)
+{
+	const uint64_t *times = load->rows;
+	uint32_t nhops = load->nhops;
+	int err = track_add(&settled->tracks[nhops], times[nhops] - times[0]);
+
+	for (uint32_t hop = 0; hop < nhops && !err; hop++)
+		err = track_add(&settled->tracks[hop], times[hop + 1] - times[hop]);
+	return err ? err : reorder_add(&settled->reorder, times[0], times[nhops]);
 }
 
 static void settled_release(struct settled *settled, uint32_t nhops)
@@ -46,7 +107,9 @@ static int load_settle(const struct load *load)
 {
 	int err = 0;
 
-	if (load->rows)
+	if (load->rows && load->times)
+		err = settled_times(load->settled, load);
+	else if (load->rows)
 		err = settled_rows(load->settled, load);
 	else
 		settled_release(load->settled, load->nhops);
@@ -113,45 +176,36 @@ static int tracks_load(struct tracks *tracks, struct load *load)
 		tracks->settled = calloc(1, sizeof(*tracks->settled) + size);
 	if (!tracks->settled)
 		return -ENOMEM;
-	*load = (struct load){tracks->nhops, tracks->nrows, tracks->rows, tracks->settled};
+	*load = (struct load){tracks->nhops, tracks->nrows, tracks->rows, tracks->settled, false};
 	tracks->rows = NULL;
 	tracks->nrows = 0;
 	return 0;
 }
 
-static uint64_t *tracks_row(const struct tracks *tracks, uint32_t number)
+/* They double from 1 on; once some were settled, there is room for all. */
+static bool tracks_have_room(const struct tracks *tracks)
 {
-	return tracks->rows + number * (tracks->nhops + (size_t)1);
+	return tracks->rows && (tracks->settled || tracks->nrows & (tracks->nrows - 1));
 }
 
-/* For one more. They double from 1 on; once some were settled, there is room for all. */
 static int tracks_grow(struct tracks *tracks)
 {
 	size_t room = tracks->settled ? ROWS_MAX : tracks->nrows ? 2 * (size_t)tracks->nrows : 1;
-	size_t size = (tracks->nhops + (size_t)1) * sizeof(*tracks->rows);
-	uint64_t *rows;
+	uint64_t *rows = reallocarray(tracks->rows, room, row_words(tracks->nhops) * sizeof(*rows));
 
-	if (tracks->rows && (tracks->settled || tracks->nrows & (tracks->nrows - 1)))
-		return 0;
-	rows = reallocarray(tracks->rows, room, size);
 	if (!rows)
 		return -ENOMEM;
 	tracks->rows = rows;
 	return 0;
 }
 
-int tracks_add(struct tracks *tracks, const struct sighting *seen, struct backlog *backlog)
+/* The next row is there. */
+static int tracks_added(struct tracks *tracks, struct backlog *backlog)
 {
 	struct load load;
-	uint64_t *row;
-	int err = tracks_grow(tracks);
+	int err;
 
-	if (err)
-		return err;
-	row = tracks_row(tracks, tracks->nrows++);
-	for (uint32_t i = 0; i <= tracks->nhops; i++)
-		row[i] = seen[i].time_ns;
-	if (tracks->nrows < ROWS_MAX)
+	if (++tracks->nrows < ROWS_MAX)
 		return 0;
 	err = tracks_load(tracks, &load);
 	if (!err)
@@ -159,10 +213,63 @@ int tracks_add(struct tracks *tracks, const struct sighting *seen, struct backlo
 	return err;
 }
 
+static int tracks_add_times(struct tracks *tracks, const struct sighting *seen,
+			    struct backlog *backlog)
+{
+	size_t count = tracks->nhops + (size_t)1;
+	uint64_t *times = malloc(count * sizeof(*times));
+	struct load load;
+	int err = times ? tracks_load(tracks, &load) : -ENOMEM;
+
+	if (err) {
+		free(times);
+		return err;
+	}
+	for (size_t i = 0; i < count; i++)
+		times[i] = seen[i].time_ns;
+	if (load.rows)
+		backlog_add(backlog, &load);
+	backlog_add(backlog, &(struct load){tracks->nhops, 1, times, load.settled, true});
+	return 0;
+}
+
+int tracks_add(struct tracks *tracks, const struct sighting *seen, struct backlog *backlog)
+{
+	uint64_t first_ns = seen->time_ns;
+	struct row *row;
+	int err = 0;
+
+	if (seen[tracks->nhops].time_ns - first_ns > UINT32_MAX)
+		return tracks_add_times(tracks, seen, backlog);
+	if (!tracks_have_room(tracks))
+		err = tracks_grow(tracks);
+	if (err)
+		return err;
+	row = rows_at(tracks->rows, tracks->nhops, tracks->nrows);
+	row->first_ns = first_ns;
+	for (uint32_t i = 0; i < tracks->nhops; i++)
+		row->after_ns[i] = seen[i + 1].time_ns - first_ns;
+	return tracks_added(tracks, backlog);
+}
+
+int tracks_add_seat(struct tracks *tracks, const struct seat *seat, struct backlog *backlog)
+{
+	size_t words = row_words(tracks->nhops);
+	int err = 0;
+
+	if (!tracks_have_room(tracks))
+		err = tracks_grow(tracks);
+	if (err)
+		return err;
+	memcpy(tracks->rows + tracks->nrows * words,
+	       (const char *)seat + offsetof(struct seat, first_ns), words * sizeof(*tracks->rows));
+	return tracks_added(tracks, backlog);
+}
+
 void tracks_prefetch(const struct tracks *tracks)
 {
 	if (tracks->rows)
-		__builtin_prefetch(tracks_row(tracks, tracks->nrows), 1);
+		__builtin_prefetch(rows_at(tracks->rows, tracks->nhops, tracks->nrows), 1);
 }
 
 int tracks_note(struct tracks *tracks, const struct sighting *seen, const struct ranges *ranges)
@@ -202,18 +309,55 @@ static int tracks_settle(struct tracks *tracks)
 	return !err && load.rows ? load_settle(&load) : err;
 }
 
+static int settled_merge(struct settled *sum, const struct settled *settled, uint32_t nhops)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i <= nhops && !err; i++)
+		err = track_merge(&sum->tracks[i], &settled->tracks[i]);
+	sum->reorder.reordered += settled->reorder.reordered;
+	return err;
+}
+
+/* The rows, if they are all there is. */
+static struct load tracks_rows(const struct tracks *tracks)
+{
+	return (struct load){tracks->nhops, tracks->nrows, tracks->rows, NULL, false};
+}
+
 int tracks_merge(struct tracks *sum, struct tracks *tracks)
 {
-	int err = tracks_settle(tracks);
+	const struct load rows = tracks_rows(tracks);
+	int err = tracks_settle(sum);
 
+	if (!err && !tracks->settled && rows.nrows) {
+		err = settled_merge_rows(sum->settled, &rows);
+	} else if (!err && tracks->settled) {
+		err = tracks_settle(tracks);
+		if (!err)
+			err = settled_merge(sum->settled, tracks->settled, sum->nhops);
+	}
+	return err ? err : tracks_merge_spans(sum, tracks);
+}
+
+int tracks_latency(const struct tracks *tracks, struct latency *latency)
+{
+	const struct load rows = tracks_rows(tracks);
+	uint32_t durations[ROWS_MAX];
+	struct track track = {0};
+	int err = 0;
+
+	if (tracks->settled) {
+		track_latency(&tracks->settled->tracks[tracks->nhops], latency);
+		return 0;
+	}
+	if (rows.nrows) {
+		load_durations(&rows, tracks->nhops, durations);
+		err = track_add_short(&track, durations, rows.nrows);
+	}
 	if (!err)
-		err = tracks_settle(sum);
-	for (uint32_t i = 0; i <= sum->nhops && !err; i++)
-		err = track_merge(&sum->settled->tracks[i], &tracks->settled->tracks[i]);
-	if (!err)
-		err = tracks_merge_spans(sum, tracks);
-	if (!err)
-		sum->settled->reorder.reordered += tracks->settled->reorder.reordered;
+		track_latency(&track, latency);
+	track_release(&track);
 	return err;
 }
 
@@ -228,7 +372,8 @@ static void tracks_clear(struct tracks *tracks)
 void tracks_drop(struct tracks *tracks, struct backlog *backlog)
 {
 	if (tracks->settled)
-		backlog_add(backlog, &(struct load){tracks->nhops, 0, NULL, tracks->settled});
+		backlog_add(backlog,
+			    &(struct load){tracks->nhops, 0, NULL, tracks->settled, false});
 	tracks_clear(tracks);
 }
 

@@ -3,8 +3,8 @@
  * tracks.h - durations of all hops of a path, and the order of its packets.
  *
  * The times of some packets are kept as they are, in rows, and go to the histograms together: a packet
- * then touches a cache line or two, not some of each hop, and a small flow needs no histograms. Rows
- * that are full are a task of their own.
+ * then touches a cache line, not some of each hop, and a small flow needs no histograms. Rows that are
+ * full are a task of their own. So are the times of a packet that took too long for a row.
  */
 #ifndef VNT_TRACKS_H
 #define VNT_TRACKS_H
@@ -23,11 +23,17 @@ struct settled {
 	struct track tracks[]; /* each hop, then end to end */
 };
 
+/* When the first sighting was, and how long after it the others were. */
+struct row {
+	uint64_t first_ns;
+	uint32_t after_ns[];
+};
+
 /* Of one path; all zero, but for nhops, has seen nothing. */
 struct tracks {
 	uint32_t nhops;
 	uint32_t nrows;          /* packets whose times are still in `rows` */
-	uint64_t *rows;          /* nhops + 1 of each packet */
+	uint64_t *rows;          /* of each packet: as struct row, in whole words */
 	struct settled *settled; /* NULL before the first rows are; a task may be at it */
 	uint64_t *spans;         /* per probe of the path, those of tracks_note(); or NULL */
 };
@@ -38,6 +44,7 @@ struct load {
 	uint32_t nrows;
 	uint64_t *rows; /* or NULL: the end */
 	struct settled *settled;
+	bool times; /* the rows are one packet's nhops + 1 times instead */
 };
 
 /* What is to be settled, in its order; all zero is empty. It stays where it is. */
@@ -52,8 +59,9 @@ struct backlog {
 	struct task task;
 };
 
-/* The next packet: nhops + 1 sightings. 0 or -ENOMEM. */
+/* The next packet: nhops + 1 sightings, in their order. 0 or -ENOMEM. */
 int tracks_add(struct tracks *tracks, const struct sighting *seen, struct backlog *backlog);
+int tracks_add_seat(struct tracks *tracks, const struct seat *seat, struct backlog *backlog);
 
 /* Fetches into the cache where the next one goes. */
 void tracks_prefetch(const struct tracks *tracks);
@@ -68,7 +76,9 @@ void tracks_drop(struct tracks *tracks, struct backlog *backlog);
 int backlog_settle(struct backlog *backlog);
 
 /* These are for tracks of which nothing is in a backlog: */
-int tracks_merge(struct tracks *sum, struct tracks *tracks); /* settles both; 0 or -ENOMEM */
+int tracks_merge(struct tracks *sum, struct tracks *tracks); /* settles `sum`; 0 or -ENOMEM */
+int tracks_latency(const struct tracks *tracks,
+		   struct latency *latency); /* end to end; after that; 0 or -ENOMEM */
 void tracks_release(struct tracks *tracks);
 
 /* The probe that is at this place of the path, for ranges_bound(). */

@@ -128,3 +128,66 @@ Test(hist, mean_rounds_to_nearest)
 	cr_assert(eq(i64, hist_mean(4, 3), 1));
 	cr_assert(eq(i64, hist_mean(-4, 3), -1));
 }
+
+/* Ranges that short values are within and beyond, and some that are not short. */
+Test(hist, short_values_are_values)
+{
+	uint64_t seed = 11;
+
+	for (int round = 0; round < 300; round++) {
+		struct hist some = {0}, all = {0};
+		unsigned int bits = 1 + random_next(&seed) % 32;
+
+		for (int part = 0; part < 20; part++) {
+			size_t count = random_next(&seed) % 100;
+			uint32_t values[100];
+
+			if (round % 2 && part % 4 == 3) {
+				int64_t other = random_duration(&seed, 2);
+
+				cr_assert(eq(int, hist_add(&some, &other, 1), 0));
+				cr_assert(eq(int, hist_add(&all, &other, 1), 0));
+			}
+			for (size_t i = 0; i < count; i++) {
+				int64_t value = values[i] = random_next(&seed) % (1ull << bits);
+
+				cr_assert(eq(int, hist_add(&all, &value, 1), 0));
+			}
+			cr_assert(eq(int, hist_add_short(&some, values, count), 0));
+		}
+		cr_assert(eq(u64, some.count, all.count));
+		cr_assert(some.sum == all.sum && some.min == all.min && some.max == all.max);
+		for (unsigned int permille = 0; permille <= 1000; permille++)
+			cr_assert(eq(i64, hist_quantile(&some, permille),
+				     hist_quantile(&all, permille)));
+		hist_release(&some);
+		hist_release(&all);
+	}
+}
+
+/* Twice as many again and again: a quarter of 1000, the others of 5 and one of 7. */
+Test(hist, counts_beyond_32_bits)
+{
+	struct hist hist = {0}, one = {0};
+
+	for (int i = 0; i < 2 * HIST_EXACT; i++)
+		cr_assert(eq(int, hist_add(&hist, &(int64_t){i % 4 ? 5 : 1000}, 1), 0));
+	cr_assert(eq(int, hist_add(&one, &(int64_t){7}, 1), 0));
+	for (uint64_t count = 2 * HIST_EXACT; count < 1ull << 36; count *= 2) {
+		struct hist sum = {0};
+
+		cr_assert(eq(int, hist_merge(&sum, &hist), 0));
+		cr_assert(eq(int, hist_merge(&sum, &hist), 0));
+		hist_release(&hist);
+		hist = sum;
+	}
+	cr_assert(eq(int, hist_add_short(&hist, &(uint32_t){7}, 1), 0));
+	cr_assert(eq(int, hist_merge(&hist, &one), 0));
+	cr_assert(eq(int, hist_add(&hist, &(int64_t){2000}, 1), 0));
+	cr_assert(eq(u64, hist.count, (1ull << 36) + 3));
+	cr_assert(hist.sum == (__int128)(1ull << 34) * (1000 + 3 * 5) + 2 * 7 + 2000);
+	cr_assert(eq(i64, hist_quantile(&hist, 749), 5));
+	cr_assert(gt(i64, hist_quantile(&hist, 751), 990));
+	hist_release(&hist);
+	hist_release(&one);
+}

@@ -76,3 +76,55 @@ Test(tracks, threads_make_no_difference)
 	}
 	pool_close(pool);
 }
+
+/* A packet, and the same in few bytes: unless it is one of those that took too long for these. */
+static bool make_packet(struct seat *seat, struct journey *journey, uint64_t number)
+{
+	*seat = (struct seat){.first_ns = 10000 * number, .few = HOPS + 1, .probes = {1, 2, 3}};
+	for (uint32_t i = 0; i < HOPS; i++)
+		seat->after_ns[i] = (i + 1) * (1000 + number * number % 50000);
+	seat_journey(seat, journey);
+	if (number % 100)
+		return true;
+	journey->few[HOPS].time_ns += (uint64_t)UINT32_MAX + number;
+	return false;
+}
+
+/* Seats, sightings and packets that took very long; and the end to end durations of all. */
+Test(tracks, of_any_length)
+{
+	for (uint64_t packets = 1; packets < 3000; packets = packets * 3 + 1) {
+		struct tracks seats = {.nhops = HOPS}, seen = seats, sums[2] = {seats, seats};
+		struct backlog backlog = {0};
+		struct latency latency;
+		__int128 sum = 0;
+
+		for (uint64_t i = 0; i < packets; i++) {
+			struct journey journey;
+			struct seat seat;
+			bool few_bytes = make_packet(&seat, &journey, i + 1);
+			const struct sighting *few = journey.few;
+
+			sum += few[HOPS].time_ns - few[0].time_ns;
+			cr_assert(eq(int, tracks_add(&seen, few, &backlog), 0));
+			cr_assert(eq(int,
+				     few_bytes ? tracks_add_seat(&seats, &seat, &backlog)
+					       : tracks_add(&seats, few, &backlog),
+				     0));
+		}
+		cr_assert(eq(int, backlog_settle(&backlog), 0));
+		cr_assert(eq(int, tracks_merge(&sums[0], &seats), 0));
+		cr_assert(eq(int, tracks_merge(&sums[1], &seen), 0));
+		check_same(&sums[0], &sums[1]);
+		cr_assert(sums[0].settled->tracks[HOPS].hist.sum == sum);
+		cr_assert(eq(u64, sums[0].settled->tracks[HOPS].hist.count, packets));
+		cr_assert(eq(int, tracks_latency(&seats, &latency), 0));
+		cr_assert(eq(u64, latency.count, packets));
+		cr_assert(eq(i64, latency.max_ns, sums[0].settled->tracks[HOPS].hist.max));
+		cr_assert(eq(i64, latency.mean_ns, hist_mean(sum, packets)));
+		tracks_release(&seats);
+		tracks_release(&seen);
+		tracks_release(&sums[0]);
+		tracks_release(&sums[1]);
+	}
+}
