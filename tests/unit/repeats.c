@@ -6,6 +6,7 @@
 
 #include "lib/format.h"
 #include "lib/stats_private.h"
+#include "stats_feed.h"
 
 #define DOMAINS    2
 #define PROBES     12
@@ -87,8 +88,8 @@ static void put(struct scene *scene, struct stats *stats)
 		if (n > scene->count - done)
 			n = scene->count - done;
 		batch.count = n;
-		cr_assert_eq(stats_put(stats, &epoch), 0);
-		cr_assert_eq(stats_put(stats, &batch), 0);
+		cr_assert_eq(feed_stats(stats, &epoch), 0);
+		cr_assert_eq(feed_stats(stats, &batch), 0);
 	}
 }
 
