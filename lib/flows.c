@@ -192,102 +192,6 @@ static int flows_variant(struct flows *flows, uint32_t flow, uint32_t path,
 	return 0;
 }
 
-static bool watch_same(const struct watch *a, const struct watch *b)
-{
-	return a->begin == b->begin && a->end == b->end && a->from == b->from &&
-	       a->until == b->until && a->blind == b->blind && a->copy == b->copy;
-}
-
-/* The variant's watch becomes the one that is the same, and the one before goes to the others. Of
- * these only those of about the same time can be it. */
-static int variant_change_watch(struct variant *variant, const struct watch *watch)
-{
-	struct watch before = variant->watch;
-	int err;
-
-	for (size_t i = variant->nwatches; i-- > 0;) {
-		struct watch *other = &variant->watches[i];
-
-		if (other->until < watch->from)
-			break;
-		if (!watch_same(other, watch))
-			continue;
-		variant->watch = *other;
-		*other = before;
-		return 0;
-	}
-	if (before.count) {
-		err = array_reserve(&variant->watches, &variant->watches_room,
-				    variant->nwatches + 1, sizeof(before));
-		if (err)
-			return err;
-		variant->watches[variant->nwatches++] = before;
-	}
-	variant->watch = *watch;
-	return 0;
-}
-
-static inline int variant_count_watch(struct variant *variant, const struct watch *watch,
-				      uint32_t length)
-{
-	int err = watch_same(&variant->watch, watch) ? 0 : variant_change_watch(variant, watch);
-
-	if (err)
-		return err;
-	variant->watch.count++;
-	variant->watch.bytes += length;
-	return 0;
-}
-
-/* One watch for each run of sightings in the same segment: nearly always one for all. */
-static int variant_watch(struct variant *variant, const struct judged *judged,
-			 const struct epochs *epochs, uint32_t until, bool copy)
-{
-	const struct sighting *seen = judged->seen;
-	uint32_t end;
-	int err = 0;
-
-	for (uint32_t begin = 0; begin < judged->n && !err; begin = end) {
-		uint32_t from = epochs_until(epochs, seen[begin].time_ns);
-
-		end = judged->n;
-		if (from != until && !epochs_same(epochs, from, seen[end - 1].time_ns)) {
-			end = begin + 1;
-			while (epochs_same(epochs, from, seen[end].time_ns))
-				end++;
-		}
-		err = variant_count_watch(variant,
-					  &(struct watch){.begin = begin,
-							  .end = end,
-							  .from = from,
-							  .until = until,
-							  .blind = judged->blind,
-							  .copy = copy},
-					  judged->length);
-	}
-	return err;
-}
-
-static int variant_journey(struct variant *variant, struct flows *flows,
-			   const struct judged *judged, const struct epochs *epochs, uint32_t until,
-			   bool copy)
-{
-	int err = 0;
-
-	if (variant->full && judged->n > 1) {
-		err = tracks_add(&variant->tracks, judged->seen, &flows->backlog);
-		if (!err && judged->ranges)
-			err = tracks_note(&variant->tracks, judged->seen, judged->ranges);
-	}
-	if (!err)
-		err = variant_watch(variant, judged, epochs, until, copy);
-	if (err)
-		return err;
-	variant->count++;
-	variant->bytes += judged->length;
-	return 0;
-}
-
 static int flows_count_branched(struct flows *flows, uint32_t flow, uint32_t path, uint32_t blind)
 {
 	uint64_t key = (uint64_t)flow << 32 | path;
@@ -342,7 +246,7 @@ static int flows_copies(struct flows *flows, uint32_t flow, const struct fork *f
 			flows->copy[k] = judged->seen[positions[k]];
 		err = flows_variant(flows, flow, leaves[i].path, &variant);
 		if (!err)
-			err = variant_journey(variant, flows, &copy, epochs, until, true);
+			err = variant_journey(variant, &copy, epochs, until, true, &flows->backlog);
 	}
 	flows->copies += fork->count - 1;
 	return err;
@@ -369,7 +273,8 @@ int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judge
 		variant = &flows->variants[recent];
 		if (flows->paths.paths[variant->path].mark == MARK_ONE &&
 		    path_is(&flows->paths, variant->path, judged->seen, judged->n))
-			return variant_journey(variant, flows, judged, epochs, until, false);
+			return variant_journey(variant, judged, epochs, until, false,
+					       &flows->backlog);
 	}
 	err = flows_path(flows, judged->seen, judged->n, &path);
 	if (!err)
@@ -386,7 +291,7 @@ int flows_journey(struct flows *flows, uint32_t flow, const struct judged *judge
 		return err ? err : flows_count_branched(flows, flow, path, judged->blind);
 	}
 	err = flows_variant(flows, flow, path, &variant);
-	return err ? err : variant_journey(variant, flows, judged, epochs, until, false);
+	return err ? err : variant_journey(variant, judged, epochs, until, false, &flows->backlog);
 }
 
 /* Is no probe twice among them? */
@@ -443,24 +348,6 @@ int flows_pass(struct flows *flows, uint32_t flow, const struct sighting *seen, 
 	return err;
 }
 
-static int variant_repeat(struct variant *variant, const struct seat *seat, uint32_t until,
-			  struct backlog *backlog)
-{
-	const struct watch watch = {
-		.end = seat->few, .from = until, .until = until, .blind = NOT_BLIND};
-	int err = 0;
-
-	if (variant->full && seat->few > 1)
-		err = tracks_add_seat(&variant->tracks, seat, backlog);
-	if (!err)
-		err = variant_count_watch(variant, &watch, seat->length);
-	if (err)
-		return err;
-	variant->count++;
-	variant->bytes += seat->length;
-	return 0;
-}
-
 int flows_repeat(struct flows *flows, uint32_t flow, const struct seat *seat, uint32_t until,
 		 bool *done)
 {
@@ -485,10 +372,8 @@ int flows_repeat(struct flows *flows, uint32_t flow, const struct seat *seat, ui
 void flows_release(struct flows *flows)
 {
 	backlog_settle(&flows->backlog);
-	for (size_t i = 0; i < flows->nvariants; i++) {
-		tracks_release(&flows->variants[i].tracks);
-		free(flows->variants[i].watches);
-	}
+	for (size_t i = 0; i < flows->nvariants; i++)
+		variant_release(&flows->variants[i]);
 	free(flows->flows);
 	free(flows->variants);
 	free(flows->branched);

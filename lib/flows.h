@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * flows.h - what the packets of each flow did: which paths they went, and how long it took.
- *
- * A variant is one sequence of probes that packets of one flow, or copies of them (forks.h), were seen
- * at. It is full while no longer variant of the flow contains it; only full variants have latencies,
- * and only if they have hops.
  */
 #ifndef VNT_FLOWS_H
 #define VNT_FLOWS_H
@@ -14,36 +10,7 @@
 #include "join.h"
 #include "map.h"
 #include "paths.h"
-#include "rates.h"
-#include "tracks.h"
-
-#define NO_VARIANT MAP_NONE
-
-/* Packets by what else was observing: epochs_observed() of epochs.h tells from the segments, and
- * rates_blind() of rates.h from the set. */
-struct watch {
-	uint32_t begin; /* for sightings [begin, end) of the variant */
-	uint32_t end;
-	uint32_t from;
-	uint32_t until;
-	uint32_t blind;
-	bool copy; /* packets that branched: the copies that went this way */
-	uint64_t count;
-	uint64_t bytes;
-};
-
-struct variant {
-	uint32_t path;
-	uint32_t next; /* of the same flow, older; or NO_VARIANT */
-	bool full;
-	uint64_t count;
-	uint64_t bytes;
-	struct watch watch;    /* of the packet before */
-	struct tracks tracks;  /* empty unless full and of two probes or more */
-	struct watch *watches; /* those of other packets */
-	size_t nwatches;
-	size_t watches_room;
-};
+#include "variant.h"
 
 /* Packets that branched. */
 struct branched {
