@@ -22,10 +22,14 @@ static int changes_add(struct changes *changes, const struct change_news *news)
 
 int changes_epoch(struct changes *changes, uint64_t known_ns, const struct epoch_row *row)
 {
-	return changes_add(
-		changes,
-		&(struct change_news){.known_ns = row->time_ns > known_ns ? row->time_ns : known_ns,
-				      .row = *row});
+	return changes_add(changes, &(struct change_news){.known_ns = known_ns, .row = *row});
+}
+
+void changes_end(struct changes *changes, uint64_t end_ns)
+{
+	for (size_t i = changes->first; i < changes->count; i++)
+		if (changes->news[i].known_ns > end_ns)
+			changes->news[i].known_ns = end_ns;
 }
 
 /* What was said before, of a later one. */

@@ -12,7 +12,7 @@
 #include "rates.h"
 
 struct change_news {
-	uint64_t known_ns;    /* the trace had come so far, and so had what it tells of */
+	uint64_t known_ns;    /* the trace had come so far */
 	bool domain;          /* its first event, */
 	struct epoch_row row; /* and then `probe` is the domain */
 };
@@ -27,6 +27,9 @@ struct changes {
 
 /* When the trace has come so far. 0 or -ENOMEM. */
 int changes_epoch(struct changes *changes, uint64_t known_ns, const struct epoch_row *row);
+
+/* The trace comes no further than that. */
+void changes_end(struct changes *changes, uint64_t end_ns);
 
 /* The domain's first event, before the trace has come so far; the earliest one that is said counts. 0 or
  * -ENOMEM. */

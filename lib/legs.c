@@ -1,9 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "legs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+int legs_open(struct legs *legs, size_t room)
+{
+	*legs = (struct legs){
+		.room = room,
+		.legs = malloc(room * sizeof(*legs->legs)),
+		.counts = malloc(room * sizeof(*legs->counts)),
+	};
+	return legs->legs && legs->counts ? 0 : -ENOMEM;
+}
+
+void legs_close(struct legs *legs)
+{
+	free(legs->legs);
+	free(legs->counts);
+	*legs = (struct legs){0};
+}
+
+size_t legs_memory(const struct legs *legs)
+{
+	return legs->room * (sizeof(*legs->legs) + sizeof(*legs->counts));
+}
 
 static void count_begin(struct count_row *row, const struct vnt_event *event, uint16_t probe,
 			uint64_t time_ns)
@@ -36,7 +60,9 @@ void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_eve
 	       size_t count, const struct timeline *timeline, size_t *near, const uint16_t *probes)
 {
 	struct timeline_piece piece = {0};
+	struct count_row *counts = legs->counts;
 	size_t nlegs = 0, ncounts = 0;
+	struct leg *all = legs->legs;
 	uint64_t last_ns = 0;
 
 	if (count)
@@ -44,16 +70,16 @@ void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_eve
 	for (const struct vnt_event *event = events; event < events + count; event++) {
 		uint16_t probe = probes[event->probe], at;
 		uint16_t *place = &maker->by_cpu[(probe * 8u + event->cpu) % COUNT(maker->by_cpu)];
-		struct count_row *row = &legs->counts[*place];
-		uint64_t time_ns, after_ns;
+		struct count_row *row = &counts[*place];
 		struct leg *leg;
+		uint64_t time_ns;
 
 		if (event->time_ns > last_ns)
 			piece = timeline_at(timeline, near, event->time_ns, &last_ns);
 		time_ns = timeline_apply(&piece, event->time_ns);
 		if (*place >= ncounts || !count_is_of(row, event, probe)) {
 			*place = ncounts;
-			row = &legs->counts[ncounts++];
+			row = &counts[ncounts++];
 			count_begin(row, event, probe, time_ns);
 		}
 		row->events++;
@@ -62,16 +88,15 @@ void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_eve
 
 		place = &maker->by_packet[event->packet % COUNT(maker->by_packet)];
 		at = *place;
-		leg = &legs->legs[at];
-		after_ns = time_ns - leg->first_ns;
+		leg = &all[at];
 		if (at >= nlegs || maker->packets[at] != event->packet || !event->packet ||
-		    leg->count == LEG_MAX || after_ns > maker->span_ns) {
+		    leg->count == LEG_MAX || time_ns - leg->first_ns > maker->span_ns) {
 			*place = nlegs;
 			maker->packets[nlegs] = event->packet;
-			leg_begin(&legs->legs[nlegs++], event, probe, time_ns);
+			leg_begin(&all[nlegs++], event, probe, time_ns);
 			continue;
 		}
-		leg->after_ns[leg->count - 1] = after_ns;
+		leg->after_ns[leg->count - 1] = time_ns - leg->first_ns;
 		leg->probes[leg->count++] = probe;
 	}
 	legs->count = nlegs;

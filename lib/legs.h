@@ -30,13 +30,18 @@ struct leg {
 };
 _Static_assert(sizeof(struct leg) == 88, "many are copied");
 
-/* Of one input. */
+/* What some events become, with room for as many. */
 struct legs {
+	size_t room;
 	size_t count;
 	size_t ncounts;
-	struct leg legs[LEGS_EVENTS];
-	struct count_row counts[LEGS_EVENTS];
+	struct leg *legs;
+	struct count_row *counts;
 };
+
+int legs_open(struct legs *legs, size_t room); /* 0 or -ENOMEM */
+void legs_close(struct legs *legs);            /* also if all is zero */
+size_t legs_memory(const struct legs *legs);   /* bytes */
 
 /* What making them takes; all zero at first, but for span_ns. */
 struct legs_maker {
@@ -47,7 +52,7 @@ struct legs_maker {
 };
 
 /*
- * At most LEGS_EVENTS events, in time order, become legs in order of their first event, but for the numbers of
+ * At most legs->room events, which is not above LEGS_EVENTS, in time order, become legs in order of their first event, but for the numbers of
  * these, and their counts. Times go through the timeline, `near` as in timeline_map(); probes[] is what each
  * probe becomes.
  */

@@ -54,11 +54,9 @@ size_t merge_memory(const struct merge *merge)
 {
 	size_t rows = 2ull * ROUND * SORT_MAX *
 		      (merge->maker ? sizeof(struct leg) : sizeof(struct vnt_event));
-	size_t legs =
-		merge->maker ? sizeof(*merge->maker) + merge->ninputs * sizeof(*merge->inputs->legs)
-			     : 0;
+	size_t maker = merge->maker ? sizeof(*merge->maker) : 0;
 
-	return sizeof(*merge) + rows + legs + merge->rounds[merge->side].memory;
+	return sizeof(*merge) + rows + maker + merge->rounds[merge->side].memory;
 }
 
 struct pool *merge_pool(struct merge *merge)
@@ -302,19 +300,18 @@ static int pass_rows(struct merge *merge, struct merge_input *input, struct batc
 	return 1;
 }
 
-/* Epochs come at their time, so that a sink knows who was observing when. */
+/* Epochs come at their time, so that a sink knows who was observing when: those of one time. */
 static int take_epochs(struct merge *merge, size_t index, struct batch *batch)
 {
 	struct merge_input *input = &merge->inputs[index];
-	struct place next = next_row(merge, index);
+	uint64_t now_ns = merge_input_time(input);
 	size_t first = input->at;
-	uint64_t until_ns;
 
-	last_time(&next, index, &until_ns);
-	while (has_rows(input) && merge_input_time(input) <= until_ns)
+	while (has_rows(input) && merge_input_time(input) == now_ns)
 		input->at++;
 	*batch = (struct batch){.type = BATCH_EPOCHS,
 				.count = input->at - first,
+				.now_ns = now_ns > input->end_ns ? now_ns : input->end_ns,
 				.epochs = input->batch.epochs + first};
 	merge->refill = next_refill(merge);
 	return pass_rows(merge, input, batch);

@@ -396,8 +396,8 @@ static void make_legs(struct merge_input *input, struct batch *batch)
 {
 	const struct vnt_event *events = input->events.events + input->part;
 	size_t left = input->events.count - input->part;
-	size_t count = left < LEGS_EVENTS ? left : LEGS_EVENTS;
-	struct legs *legs = input->legs;
+	struct legs *legs = &input->legs;
+	size_t count = left < legs->room ? left : legs->room;
 
 	input->end_ns = correct(input, events[count - 1].time_ns);
 	legs_make(input->maker, legs, events, count, &input->timeline, &input->piece,
@@ -424,7 +424,7 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 	}
 	if (!err)
 		err = take_batch(input, batch);
-	if (err > 0 && batch->type == BATCH_EVENTS && input->legs) {
+	if (err > 0 && batch->type == BATCH_EVENTS && input->maker) {
 		input->events = *batch;
 		input->part = 0;
 		make_legs(input, batch);
@@ -439,14 +439,14 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 
 size_t merge_input_memory(const struct merge_input *input)
 {
-	return fetch_memory(&input->fetch) + input->ahead_bytes;
+	return fetch_memory(&input->fetch) + input->ahead_bytes + legs_memory(&input->legs);
 }
 
 void merge_input_release(struct merge_input *input)
 {
 	fetch_stop(&input->fetch);
 	drop_rows(input);
-	free(input->legs);
+	legs_close(&input->legs);
 	free(input->ahead);
 	free(input->anchors);
 	free(input->domains);

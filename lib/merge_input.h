@@ -34,8 +34,8 @@ struct merge_input {
 	size_t delivered;         /* of `ahead` */
 	struct batch waiting;     /* events behind them; count 0 if none */
 	bool exhausted;           /* there is nothing behind them */
-	struct legs *legs;        /* what events become, if it is not NULL */
-	struct legs_maker *maker; /* then; of all inputs */
+	struct legs_maker *maker; /* of all inputs, if events become legs; else NULL */
+	struct legs legs;         /* these */
 	struct batch events;      /* ... and those that are becoming it, a part at a time, */
 	size_t part;              /* ... the next one from here on */
 	struct batch batch;       /* events, legs or epochs that are being taken; empty at first */

@@ -23,10 +23,12 @@ static int make_room(struct merge *merge)
 
 static int make_legs_room(struct merge *merge)
 {
+	size_t room = LEGS_EVENTS_ALL / merge->ninputs;
+
+	room = room < LEGS_EVENTS_MIN ? LEGS_EVENTS_MIN : room > LEGS_EVENTS ? LEGS_EVENTS : room;
 	for (size_t i = 0; i < merge->ninputs; i++) {
 		merge->inputs[i].maker = merge->maker;
-		merge->inputs[i].legs = malloc(sizeof(*merge->inputs[i].legs));
-		if (!merge->inputs[i].legs)
+		if (legs_open(&merge->inputs[i].legs, room))
 			return -ENOMEM;
 	}
 	for (int i = 0; i < 2 * ROUND; i++) {

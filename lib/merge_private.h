@@ -17,6 +17,10 @@
 #define DECODED_AHEAD (1u << 15)
 _Static_assert(DECODED % DECODER_CHUNK == 0, "what is kept of a damaged block is always the same");
 
+/* Events that become legs at a time: of all inputs, but that many of each. */
+#define LEGS_EVENTS_ALL (1u << 15)
+#define LEGS_EVENTS_MIN 256
+
 /* One batch, and what it is in. */
 struct merged {
 	struct batch batch;

@@ -243,11 +243,14 @@ static int stats_losses(struct stats *stats, const struct batch *batch)
 
 static int stats_epochs(struct stats *stats, const struct batch *batch)
 {
+	uint64_t now_ns = spill_now(stats->join);
 	int err = 0;
+
+	now_ns = batch->now_ns > now_ns ? batch->now_ns : now_ns;
 
 	for (size_t i = 0; i < batch->count && !err; i++) {
 		stats->samples |= batch->epochs[i].active && batch->epochs[i].sampling;
-		err = changes_epoch(&stats->changes, spill_now(stats->join), &batch->epochs[i]);
+		err = changes_epoch(&stats->changes, now_ns, &batch->epochs[i]);
 	}
 	return err;
 }
@@ -288,10 +291,23 @@ static int (*const stats_batches[BATCH_TYPES])(struct stats *stats, const struct
 	[BATCH_RANGES] = stats_ranges,
 };
 
+/* Of the last event. */
+static uint64_t stats_end(const struct stats *stats)
+{
+	uint64_t end_ns = 0;
+
+	for (size_t i = 0; i < stats->info->nprobes; i++)
+		if (stats->probes[i].last_ns > end_ns)
+			end_ns = stats->probes[i].last_ns;
+	return end_ns;
+}
+
 int stats_flush(struct stats *stats)
 {
-	int err = spill_flush(stats->join);
+	int err;
 
+	changes_end(&stats->changes, stats_end(stats));
+	err = spill_flush(stats->join);
 	if (!err)
 		err = stats_settle(stats);
 	if (!err)

@@ -271,6 +271,7 @@ struct batch {
 		const struct count_row *counts;
 		const struct leg *legs;
 	};
+	uint64_t now_ns; /* of epochs from a merge: where they are in the order of time; else 0 */
 };
 
 /* Where lib/ says what it can't return: a damaged range, a guess made. One line, no newline. */

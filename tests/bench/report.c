@@ -91,10 +91,13 @@ static int put_some(struct stats *stats, struct legs_maker *maker, const struct 
 	static const uint16_t probes[PROBES] = {0, 1, 2, 3, 4, 5};
 	static const struct timeline timeline;
 	static struct legs legs;
-	struct batch batch = {.type = BATCH_COUNTS, .rows = legs.counts};
+	struct batch batch = {.type = BATCH_COUNTS};
 	size_t near = 0;
-	int err;
+	int err = legs.room ? 0 : legs_open(&legs, LEGS_EVENTS);
 
+	if (err)
+		return err;
+	batch.counts = legs.counts;
 	legs_make(maker, &legs, events, count, &timeline, &near, probes);
 	batch.count = legs.ncounts;
 	err = stats_put(stats, &batch);

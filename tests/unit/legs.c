@@ -163,6 +163,8 @@ static void make_legs(struct scene *scene, uint64_t span_ns, size_t part_max)
 	static struct legs legs;
 	const struct timeline timeline = {0};
 
+	if (!legs.room)
+		cr_assert_eq(legs_open(&legs, LEGS_EVENTS), 0);
 	scene->nlegs = 0;
 	for (uint16_t input = 0; input < INPUTS; input++) {
 		uint16_t probes[PROBES];

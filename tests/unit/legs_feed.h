@@ -3,6 +3,7 @@
 #ifndef LEGS_FEED_H
 #define LEGS_FEED_H
 
+#include <criterion/criterion.h>
 #include <stdlib.h>
 
 #include "lib/legs.h"
@@ -25,6 +26,8 @@ static inline size_t feed_legs(struct legs_feed *feed, const struct vnt_event *e
 	size_t near = 0;
 
 	count = count < LEGS_EVENTS ? count : LEGS_EVENTS;
+	if (!feed->legs.room)
+		cr_assert_eq(legs_open(&feed->legs, LEGS_EVENTS), 0);
 	for (size_t i = 0; i < count; i++) {
 		feed->events[i] = events[i];
 		if (events[i].time_ns > feed->now_ns)
