@@ -21,8 +21,8 @@ struct clock_estimate {
 	size_t nranges;
 };
 
-/* Reads nothing if there is only one clock. Fills `estimates`, `count` of them and all zero, also in part on error; release each with
- * clock_estimate_release(). 0, -ENOMEM, or -errno of reading, then *failed is the input. */
+/* Reads nothing if there is only one clock. Fills `estimates`, `count` of them and all zero, also in part on
+ * error; release each with clock_estimate_release(). 0, -ENOMEM, or -errno of reading, then *failed is the input. */
 int clock_estimate(struct reader *const *readers, size_t count, struct clock_estimate *estimates,
 		   log_fn log, void *log_context, size_t *failed);
 void clock_estimate_release(struct clock_estimate *estimate);

@@ -3,9 +3,9 @@
  * join.h - from a stream of legs (legs.h), in order of their first event, to journeys.
  *
  * A journey is all events of one (flow, key). It ends when the stream's time has passed its first
- * event by more than the horizon; what of a leg comes later is another leg. Journeys wait in a ring, in order of their first event, 88 bytes each
- * unless they are unusual, and are found by hash chains. So few bytes they are handed out in, too: whoever
- * looks at one expands it.
+ * event by more than the horizon; what of a leg comes later is another leg. Journeys wait in a ring, in order
+ * of their first event, 88 bytes each unless they are unusual, and are found by their hash. So few bytes they
+ * are handed out in, too: whoever looks at one expands it.
  */
 #ifndef VNT_JOIN_H
 #define VNT_JOIN_H

@@ -20,7 +20,7 @@ struct leg {
 	uint64_t first_ns;
 	uint32_t after_ns[LEG_MAX - 1]; /* of all but the first sighting */
 	uint16_t count;                 /* sightings */
-	uint16_t segment; /* this and the next five: of all of them, as in struct vnt_event */
+	uint16_t segment; /* this and the next four: of all of them, as in struct vnt_event */
 	uint32_t length;
 	uint32_t payload;
 	uint16_t flags;
@@ -39,7 +39,7 @@ struct legs {
 	struct count_row *counts;
 };
 
-int legs_open(struct legs *legs, size_t room); /* 0 or -ENOMEM */
+int legs_open(struct legs *legs, size_t room); /* LEGS_EVENTS at most; 0 or -ENOMEM */
 void legs_close(struct legs *legs);            /* also if all is zero */
 size_t legs_memory(const struct legs *legs);   /* bytes */
 
@@ -52,9 +52,8 @@ struct legs_maker {
 };
 
 /*
- * At most legs->room events, which is not above LEGS_EVENTS, in time order, become legs in order of their first event, but for the numbers of
- * these, and their counts. Times go through the timeline, `near` as in timeline_map(); probes[] is what each
- * probe becomes.
+ * At most legs->room events, in time order, become legs in order of their first event, without their numbers,
+ * and counts. Times go through the timeline, `near` as in timeline_map(); probes[] is what each probe becomes.
  */
 void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
 	       size_t count, const struct timeline *timeline, size_t *near, const uint16_t *probes);

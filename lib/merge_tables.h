@@ -17,8 +17,8 @@ struct clock_rows {
 int merge_check_ids(const struct merge_input *inputs, size_t count, char *reason);
 
 /*
- * Fills *info and *ranges, and in each input the mappings and the timeline; by `clocks` where that has a row. Domains are one if name, boot ID and
- * time namespace offsets agree and the boot ID is known; probes of different recordings are always
+ * Fills *info and *ranges, and in each input the mappings and the timeline; by `clocks` where that has a row.
+ * Domains are one if name, boot ID and time namespace offsets agree and the boot ID is known; probes of different recordings are always
  * different. What would have the name of another one is called NAME~2, NAME~3, and so on. -EEXIST: a
  * recording is in two inputs, as only files of one trace are joined; -EOVERFLOW: more probes or domains
  * than numbers; -ENOMEM; with one line in `reason`.
