@@ -244,6 +244,28 @@ Test(stats, no_longer_observing_is_no_loss)
 	teardown(&f);
 }
 
+/* Behind the last event nothing else says how far the trace had come. */
+Test(stats, what_ends_behind_the_last_event_is_known)
+{
+	const struct epoch_row end = {.time_ns = 2050, .probe = C};
+	const struct batch batch = {
+		.type = BATCH_EPOCHS, .count = 1, .epochs = &end, .now_ns = end.time_ns};
+	struct fixture f;
+
+	setup(&f, 45);
+	for (uint16_t probe = A; probe <= D; probe++)
+		epoch(&f, probe, 0, true);
+	see(&f, 1, A, 1000);
+	see(&f, 1, B, 1020);
+	see(&f, 1, C, 1040); /* the longest journey: 40 ns */
+	see(&f, 2, A, 2000); /* its horizon is over at 2045 */
+	see(&f, 2, B, 2020); /* C observes for 30 ns more: who knows */
+	cr_assert(eq(int, stats_put(f.stats, &batch), 0));
+	finish(&f);
+	expect_loss(&f, B, C, 1, 1);
+	teardown(&f);
+}
+
 /* Sightings of one packet may lie on both sides of a start, and of the next. */
 Test(stats, each_hop_has_its_time)
 {
