@@ -6,11 +6,12 @@
 
 static bool comes_before(const struct later *later, const struct leg *a, const struct leg *b)
 {
-	uint32_t a_input = probe_input(later->probes, a->probes[0]);
-	uint32_t b_input = probe_input(later->probes, b->probes[0]);
+	uint32_t a_input, b_input;
 
 	if (a->first_ns != b->first_ns)
 		return a->first_ns < b->first_ns;
+	a_input = probe_input(later->probes, a->probes[0]);
+	b_input = probe_input(later->probes, b->probes[0]);
 	if (a_input != b_input)
 		return a_input < b_input;
 	if (a->number != b->number)

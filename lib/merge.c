@@ -200,7 +200,7 @@ static uint64_t end_of_step(const struct merge *merge, uint64_t first_ns)
 	return first_ns < UINT64_MAX - merge->width_ns ? first_ns + merge->width_ns : UINT64_MAX;
 }
 
-static void gather_legs(struct merge *merge, const uint64_t *keys, size_t count)
+static struct batch gather_legs(struct merge *merge, const uint64_t *keys, size_t count)
 {
 	struct leg *leg = merge->making->legs;
 
@@ -210,9 +210,11 @@ static void gather_legs(struct merge *merge, const uint64_t *keys, size_t count)
 		*leg = merge->inputs[source.input].batch.legs[source.at];
 		leg->number = merge->nlegs++;
 	}
+	return (struct batch){.type = BATCH_LEGS, .count = count, .legs = merge->making->legs};
 }
 
-static void gather(struct merge *merge, const uint64_t *keys, uint64_t first_ns, size_t count)
+static struct batch gather_events(struct merge *merge, const uint64_t *keys, uint64_t first_ns,
+				  size_t count)
 {
 	struct vnt_event *event = merge->making->events;
 
@@ -226,6 +228,8 @@ static void gather(struct merge *merge, const uint64_t *keys, uint64_t first_ns,
 		event->probe = input->probes[from->probe];
 		event->packet = 0; /* other inputs count theirs too */
 	}
+	return (struct batch){
+		.type = BATCH_EVENTS, .count = count, .events = merge->making->events};
 }
 
 /* The next events, from `first` on, with those of equal time complete or the first ones of them. */
@@ -246,16 +250,9 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 	if (merge->taken[first->input] < count)
 		keys = merge->ninputs == 2 ? sorter_join(&merge->sorter, merge->taken[0], count)
 					   : sorter_run(&merge->sorter, count);
-	if (merge->maker)
-		gather_legs(merge, keys, count);
-	else
-		gather(merge, keys, first->time_ns, count);
+	*batch = merge->maker ? gather_legs(merge, keys, count)
+			      : gather_events(merge, keys, first->time_ns, count);
 	merge->refill = next_refill(merge);
-	*batch =
-		(struct batch){.type = BATCH_EVENTS, .count = count, .rows = merge->making->events};
-	if (merge->maker)
-		*batch = (struct batch){
-			.type = BATCH_LEGS, .count = count, .rows = merge->making->legs};
 	return 1;
 }
 

@@ -90,15 +90,8 @@ size_t merge_input_take(struct merge_input *input, uint64_t until_ns, uint64_t *
 	return taken;
 }
 
-/* Hashes mean the same in all domains. */
-static void map_hashed(const struct merge_input *input, void *row)
-{
-	(void)input;
-	(void)row;
-}
-
-/* Legs and their counts were made with the merge's numbers. */
-static void map_counted(const struct merge_input *input, void *row)
+/* Hashes mean the same in all domains, and counts are made with the merge's numbers. */
+static void map_nothing(const struct merge_input *input, void *row)
 {
 	(void)input;
 	(void)row;
@@ -163,16 +156,16 @@ static const struct {
 	size_t size;
 	void (*map)(const struct merge_input *input, void *row);
 } row_types[BATCH_TYPES] = {
-	[BATCH_FLOWS] = {sizeof(struct flow_row), map_hashed},
+	[BATCH_FLOWS] = {sizeof(struct flow_row), map_nothing},
 	[BATCH_ANCHORS] = {sizeof(struct anchor_row), map_anchor},
 	[BATCH_LOSSES] = {sizeof(struct loss_row), map_loss},
 	[BATCH_EPOCHS] = {sizeof(struct epoch_row), map_epoch},
 	[BATCH_COSTS] = {sizeof(struct cost_row), map_cost},
-	[BATCH_TUNNELS] = {sizeof(struct tunnel_row), map_hashed},
+	[BATCH_TUNNELS] = {sizeof(struct tunnel_row), map_nothing},
 	[BATCH_TRANSLATIONS] = {sizeof(struct translation_row), map_translation},
 	[BATCH_VMS] = {sizeof(struct vm_row), map_vm},
 	[BATCH_RANGES] = {sizeof(struct range_row), map_range},
-	[BATCH_COUNTS] = {sizeof(struct count_row), map_counted},
+	[BATCH_COUNTS] = {sizeof(struct count_row), map_nothing},
 };
 
 size_t merge_row_size(enum batch_type type)

@@ -349,10 +349,12 @@ static uint32_t run_input(const struct spill *spill, const struct run *run)
 
 static bool run_before(const struct spill *spill, const struct run *a, const struct run *b)
 {
-	uint32_t a_input = run_input(spill, a), b_input = run_input(spill, b);
+	uint32_t a_input, b_input;
 
 	if (a->seat.first_ns != b->seat.first_ns)
 		return a->seat.first_ns < b->seat.first_ns;
+	a_input = run_input(spill, a);
+	b_input = run_input(spill, b);
 	if (a_input != b_input)
 		return a_input < b_input;
 	return (int32_t)(a->seat.number - b->seat.number) < 0;

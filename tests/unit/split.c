@@ -4,15 +4,13 @@
  * report says the same, to the byte. A file has any of the probes: what one probe saw stays together.
  */
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/format.h"
 #include "lib/merge.h"
-#include "lib/stats.h"
+#include "stats_feed.h"
 #include "tracefile.h"
 
 #define DOMAINS    3
@@ -290,12 +288,9 @@ static size_t split(struct world *world, uint16_t from, uint16_t to, int *fds)
 static char *report_of(struct world *world, const int *fds, size_t count)
 {
 	struct merge *merge = open_merge(world, fds, count);
-	struct report report = {};
 	struct stats *stats;
 	struct batch batch;
 	char *text;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
 	int err;
 
 	cr_assert_eq(stats_open(&stats, merge_info(merge), HORIZON_NS), 0);
@@ -303,10 +298,7 @@ static char *report_of(struct world *world, const int *fds, size_t count)
 	while ((err = merge_next(merge, &batch)) > 0)
 		cr_assert_eq(stats_put(stats, &batch), 0);
 	cr_assert_eq(err, 0);
-	cr_assert_eq(stats_report(stats, &report), 0);
-	cr_assert_eq(format_find("json")->print(&report, out), 0);
-	fclose(out);
-	report_release(&report);
+	text = feed_report(stats);
 	stats_close(stats);
 	merge_close(merge);
 	return text;

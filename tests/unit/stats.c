@@ -244,6 +244,25 @@ Test(stats, no_longer_observing_is_no_loss)
 	teardown(&f);
 }
 
+/* Also of a packet that goes the way of the one before. */
+Test(stats, the_longest_journey_is_any_packets)
+{
+	struct fixture f;
+
+	setup(&f, 100);
+	for (uint16_t probe = A; probe <= D; probe++)
+		epoch(&f, probe, 0, true);
+	see(&f, 1, A, 1000);
+	see(&f, 1, C, 1010);
+	see(&f, 2, A, 2000);
+	see(&f, 2, C, 2040);
+	see(&f, 3, A, 5000); /* C observes for 39 ns more: who knows */
+	epoch(&f, C, 5039, false);
+	finish(&f);
+	expect_loss(&f, A, C, 2, 2);
+	teardown(&f);
+}
+
 /* Behind the last event nothing else says how far the trace had come. */
 Test(stats, what_ends_behind_the_last_event_is_known)
 {

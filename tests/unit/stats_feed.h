@@ -3,7 +3,11 @@
 #ifndef STATS_FEED_H
 #define STATS_FEED_H
 
+#include <criterion/criterion.h>
+#include <stdio.h>
+
 #include "legs_feed.h"
+#include "lib/format.h"
 #include "lib/stats.h"
 
 static inline int feed_put_stats(void *stats, const struct legs *legs)
@@ -14,6 +18,21 @@ static inline int feed_put_stats(void *stats, const struct legs *legs)
 	int err = stats_put(stats, &counts);
 
 	return err ? err : stats_put(stats, &batch);
+}
+
+/* The JSON of the report, to be freed. */
+static inline char *feed_report(struct stats *stats)
+{
+	struct report report = {};
+	size_t size;
+	char *text;
+	FILE *out = open_memstream(&text, &size);
+
+	cr_assert_eq(stats_report(stats, &report), 0);
+	cr_assert_eq(format_find("json")->print(&report, out), 0);
+	fclose(out);
+	report_release(&report);
+	return text;
 }
 
 /* As stats_put(), of events too. */
