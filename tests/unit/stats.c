@@ -252,6 +252,7 @@ Test(stats, the_longest_journey_is_any_packets)
 	setup(&f, 100);
 	for (uint16_t probe = A; probe <= D; probe++)
 		epoch(&f, probe, 0, true);
+	put(&f, BATCH_FLOWS, &(struct flow_row){.hash = 7});
 	see(&f, 1, A, 1000);
 	see(&f, 1, C, 1010);
 	see(&f, 2, A, 2000);
