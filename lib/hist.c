@@ -170,42 +170,115 @@ int hist_add(struct hist *hist, const int64_t *values, size_t count)
 	return err;
 }
 
-/* As many of the first values as are between the smallest and the largest one so far, which have their
- * buckets. */
-static size_t hist_count_known(struct hist *hist, const uint32_t *values, size_t count)
+/* Short values, some at a time. */
+typedef uint32_t lanes __attribute__((vector_size(16)));
+typedef int32_t signed_lanes __attribute__((vector_size(16)));
+typedef float float_lanes __attribute__((vector_size(16)));
+typedef uint64_t wide_lanes __attribute__((vector_size(16)));
+
+#define LANES (sizeof(lanes) / sizeof(uint32_t))
+
+static inline lanes take_lanes(const uint32_t *values)
 {
-	uint64_t min = hist->min, range = (uint64_t)hist->max - min, sum = 0;
-	uint32_t *buckets = hist->buckets;
-	int32_t base = hist->base;
+	lanes taken;
+
+	memcpy(&taken, values, sizeof(taken));
+	return taken;
+}
+
+/*
+ * As bucket_of(): from 2^(SUB_BITS + 1) on it is what a float begins with, its exponent and its first bits. Of
+ * half the value, which is never negative, and without what might round it up.
+ */
+static inline signed_lanes buckets_of(lanes values)
+{
+	signed_lanes half = (signed_lanes)(values >> 1), floats, below;
+
+	floats = (signed_lanes)__builtin_convertvector(half & ~(half >> (SUB_BITS + 1)),
+						       float_lanes);
+	floats = (floats >> (23 - SUB_BITS)) - ((127 + SUB_BITS - 2) << SUB_BITS);
+	below = half < 1 << SUB_BITS;
+	return (below & (signed_lanes)values) | (~below & floats);
+}
+
+/* Adds values up; are all between the smallest and the largest one so far? */
+static bool hist_knows(const struct hist *hist, const uint32_t *values, size_t count, uint64_t *sum)
+{
+	uint32_t min = hist->min, range = hist->max - hist->min;
+	lanes beyond = {0};
+	wide_lanes wide = {0};
+	uint64_t tail = 0;
+	bool known = hist->min >= 0 && hist->max <= UINT32_MAX;
 	size_t i;
 
-	if (!hist->size || hist->large || hist->count + count > UINT32_MAX)
-		return 0;
-	for (i = 0; i < count && values[i] - min <= range; i++) {
-		buckets[bucket_of(values[i]) - base]++;
-		sum += values[i];
+	for (i = 0; i + LANES <= count; i += LANES) {
+		lanes some = take_lanes(values + i);
+
+		beyond |= (lanes)(some - min > range);
+		wide += ((wide_lanes)some & UINT32_MAX) + ((wide_lanes)some >> 32);
 	}
-	hist->sum += sum;
-	hist->count += i;
-	return i;
+	for (; i < count; i++) {
+		known &= values[i] - min <= range;
+		tail += values[i];
+	}
+	*sum = wide[0] + wide[1] + tail;
+	return known && !(beyond[0] | beyond[1] | beyond[2] | beyond[3]);
+}
+
+/* They get their buckets. */
+static int hist_reach(struct hist *hist, const uint32_t *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		hist->min = values[i] < hist->min ? values[i] : hist->min;
+		hist->max = values[i] > hist->max ? values[i] : hist->max;
+	}
+	return hist_widen(hist, bucket_of(hist->min), bucket_of(hist->max));
+}
+
+static void hist_count_short(struct hist *hist, const uint32_t *values, size_t count)
+{
+	uint32_t *buckets = hist->buckets;
+	int32_t base = hist->base;
+	size_t i = 0;
+
+	for (; i + LANES <= count && !hist->large; i += LANES) {
+		signed_lanes at = buckets_of(take_lanes(values + i)) - base;
+
+#pragma GCC unroll 4
+		for (size_t k = 0; k < LANES; k++)
+			buckets[at[k]]++;
+	}
+	for (; i < count; i++)
+		hist_count_one(hist, values[i]);
 }
 
 int hist_add_short(struct hist *hist, const uint32_t *values, size_t count)
 {
 	int64_t others[HIST_EXACT];
-	size_t i = 0;
+	uint64_t sum;
 	int err = 0;
 
-	while (i < count && !err) {
-		size_t n = 0, max;
+	while (count && !hist->size && !err) {
+		size_t n = count < HIST_EXACT ? count : HIST_EXACT;
 
-		i += hist_count_known(hist, values + i, count - i);
-		max = hist->size ? 1 : HIST_EXACT;
-		while (i < count && n < max)
-			others[n++] = values[i++];
+		for (size_t i = 0; i < n; i++)
+			others[i] = values[i];
 		err = hist_add(hist, others, n);
+		values += n;
+		count -= n;
 	}
-	return err;
+	if (err || !count)
+		return err;
+	if (!hist_knows(hist, values, count, &sum))
+		err = hist_reach(hist, values, count);
+	if (!err)
+		err = hist_enlarge(hist, count);
+	if (err)
+		return err;
+	hist_count_short(hist, values, count);
+	hist->sum += sum;
+	hist->count += count;
+	return 0;
 }
 
 int hist_merge(struct hist *hist, const struct hist *other)

@@ -30,16 +30,17 @@ static void load_durations(const struct load *load, uint32_t hop, uint32_t *dura
 {
 	const uint32_t *to = rows_at(load->rows, load->nhops, 0)->after_ns;
 	size_t step = row_words(load->nhops) * (sizeof(uint64_t) / sizeof(*to));
+	size_t at = hop == load->nhops ? hop - 1 : hop, count = load->nrows;
 
 	if (!hop || hop == load->nhops) {
-		to += hop ? hop - 1 : 0;
-		for (uint32_t i = 0; i < load->nrows; i++)
-			durations[i] = to[i * step];
+#pragma GCC unroll 4
+		for (size_t i = 0; i < count; i++, at += step)
+			durations[i] = to[at];
 		return;
 	}
-	to += hop;
-	for (uint32_t i = 0; i < load->nrows; i++)
-		durations[i] = to[i * step] - to[i * step - 1];
+#pragma GCC unroll 4
+	for (size_t i = 0; i < count; i++, at += step)
+		durations[i] = to[at] - to[at - 1];
 }
 
 static int load_order(const struct load *load, struct reorder *reorder)
