@@ -29,14 +29,11 @@ static void prefetch(const void *bytes, size_t size)
 		__builtin_prefetch((const char *)bytes + at);
 }
 
-/* So few are in the cache anyway. */
-#define FLOWS_CACHED 2048
-
 void flows_prefetch(const struct flows *flows, const struct seat *seats, size_t count,
 		    uint32_t *found)
 {
 	uint32_t recent[FLOWS_AHEAD];
-	bool cached = flows->count <= FLOWS_CACHED;
+	bool cached = flows_cached(flows);
 	size_t n = 0;
 
 	for (size_t i = 0; i < count && !cached; i++)
@@ -141,6 +138,7 @@ static int flows_add_variant(struct flows *flows, uint32_t flow, uint32_t path)
 	*variant = (struct variant){
 		.path = path,
 		.next = flows->flows[flow].variants,
+		.plain = PLAIN_NONE,
 		.tracks.nhops = flows->paths.paths[path].length - 1,
 	};
 	flows->flows[flow].variants = flows->nvariants++;

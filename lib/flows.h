@@ -74,6 +74,13 @@ const struct vnt_flow *flows_tuple(const struct flows *flows, uint64_t hash);
 /* Index of the flow, added if it is new; MAP_NONE if there is no memory. */
 uint32_t flows_find(struct flows *flows, uint64_t hash);
 
+/* So few are in the cache anyway. */
+#define FLOWS_CACHED 2048
+static inline bool flows_cached(const struct flows *flows)
+{
+	return flows->count <= FLOWS_CACHED;
+}
+
 /* Fetches into the cache what these journeys will need, FLOWS_AHEAD at most. found: their flows, or
  * MAP_NONE where there is none yet. */
 #define FLOWS_AHEAD 32

@@ -105,7 +105,7 @@ int stats_changes(struct stats *stats, uint64_t until_ns)
 	return err;
 }
 
-static int stats_journey_of(struct stats *stats, const struct seat *seat)
+__attribute__((noinline)) static int stats_journey_of(struct stats *stats, const struct seat *seat)
 {
 	struct journey journey;
 
@@ -113,40 +113,56 @@ static int stats_journey_of(struct stats *stats, const struct seat *seat)
 	return segments_put(stats->segments, &journey);
 }
 
-/* What stats_packet() does, where flows_repeat() can do what that asks of the flows. *done: it did; not where
- * anything starts or ends before all who might have seen the packet would have. */
-static int stats_repeat(struct stats *stats, uint32_t flow, const struct seat *seat, bool *done)
+__attribute__((noinline)) static void stats_find_segment(struct stats *stats, uint64_t time_ns)
+{
+	stats->segment = epochs_segment(stats->epochs, time_ns);
+}
+
+/* What stats_packet() does, where flows_repeat() can do what that asks of the flows; not where anything starts or
+ * ends before all who might have seen the packet would have. */
+static int stats_repeat(struct stats *stats, uint32_t flow, const struct seat *seat)
 {
 	uint64_t first_ns = seat->first_ns, watched_ns;
 	uint64_t took_ns = seat->few - 2 < JOURNEY_INLINE - 1 ? seat->after_ns[seat->few - 2] : 0;
 	uint64_t longest_ns = took_ns > stats->longest_ns ? took_ns : stats->longest_ns;
 	const struct segment *segment = &stats->segment;
+	bool done = false;
 	int err = 0;
 
-	*done = false;
 	watched_ns = add_saturated(first_ns + took_ns, longest_ns);
 	if (first_ns < segment->begin_ns || first_ns > segment->last_ns)
-		stats->segment = epochs_segment(stats->epochs, first_ns);
+		stats_find_segment(stats, first_ns);
 	if (watched_ns > segment->begin_ns && watched_ns - 1 <= segment->last_ns)
-		err = flows_repeat(&stats->flows, flow, seat, segment->until, done);
-	if (!*done)
+		err = flows_repeat(&stats->flows, flow, seat, segment->until, &done);
+	if (err)
 		return err;
+	if (!done)
+		return stats_journey_of(stats, seat);
 	stats->longest_ns = longest_ns;
 	stats->observed++;
-	return err;
+	return 0;
+}
+
+/* Where some are held. */
+__attribute__((noinline)) static int stats_reach(struct stats *stats, uint32_t flow,
+						 const struct seat *seat)
+{
+	bool held;
+	int err = segments_reach(stats->segments, seat->flow, seat->first_ns, &held);
+
+	if (err)
+		return err;
+	return held ? stats_journey_of(stats, seat) : stats_repeat(stats, flow, seat);
 }
 
 /* flow: its index, or MAP_NONE: it has none yet. */
 static int stats_seat(struct stats *stats, const struct seat *seat, uint32_t flow)
 {
-	bool held = flow == MAP_NONE || stats->sampling || stats->ranges.count, done = false;
-	int err = 0;
-
-	if (!held && !segments_idle(stats->segments))
-		err = segments_reach(stats->segments, seat->flow, seat->first_ns, &held);
-	if (!held && !err)
-		err = stats_repeat(stats, flow, seat, &done);
-	return done || err ? err : stats_journey_of(stats, seat);
+	if (flow == MAP_NONE || stats->sampling || stats->ranges.count)
+		return stats_journey_of(stats, seat);
+	if (!segments_idle(stats->segments))
+		return stats_reach(stats, flow, seat);
+	return stats_repeat(stats, flow, seat);
 }
 
 static int gathered_count(const struct gathered *gathered, struct stats *stats)
@@ -221,25 +237,50 @@ static void gathered_add(struct gathered *gathered, const struct seat *seat)
 	gathered->nmany += many;
 }
 
-int stats_joined(void *context, const struct seat *seat)
+__attribute__((noinline)) static int stats_gather(struct stats *stats, const struct seat *seat)
 {
-	struct stats *stats = context;
-	uint64_t until_ns = add_saturated(seat->first_ns, stats->horizon_ns);
-	bool due = changes_due(&stats->changes, until_ns);
 	uint32_t many = seat_many(seat);
 	int err = 0;
 
-	if (due || many > GATHERED_MANY)
+	if (many > GATHERED_MANY)
 		err = stats_settle(stats);
 	else if (stats->gathering->count == (stats->pool ? GATHERED_MAX : FLOWS_AHEAD) ||
 		 many > GATHERED_MANY - stats->gathering->nmany)
 		err = stats_hand_over(stats);
-	if (!err && due)
-		err = stats_changes(stats, until_ns);
 	if (err)
 		return err;
 	if (many > GATHERED_MANY)
 		return stats_journey_of(stats, seat);
 	gathered_add(stats->gathering, seat);
 	return 0;
+}
+
+/* With nobody to hand it to and nothing to fetch it is counted at once: flows become only more, so that none was
+ * gathered before. */
+static inline int stats_take(struct stats *stats, const struct seat *seat)
+{
+	if (stats->pool || !flows_cached(&stats->flows))
+		return stats_gather(stats, seat);
+	stats->counted_flows = stats->flows.count;
+	return stats_seat(stats, seat, map_find(&stats->flows.by_hash, seat->flow));
+}
+
+__attribute__((noinline)) static int stats_take_changed(struct stats *stats, uint64_t until_ns,
+							const struct seat *seat)
+{
+	int err = stats_settle(stats);
+
+	if (!err)
+		err = stats_changes(stats, until_ns);
+	return err ? err : stats_take(stats, seat);
+}
+
+int stats_joined(void *context, const struct seat *seat)
+{
+	struct stats *stats = context;
+	uint64_t until_ns = add_saturated(seat->first_ns, stats->horizon_ns);
+
+	if (changes_due(&stats->changes, until_ns))
+		return stats_take_changed(stats, until_ns, seat);
+	return stats_take(stats, seat);
 }

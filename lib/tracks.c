@@ -12,6 +12,10 @@ _Static_assert(offsetof(struct seat, after_ns) - offsetof(struct seat, first_ns)
 		       offsetof(struct row, after_ns),
 	       "a seat has a row in it");
 
+/* Bytes of a row that are copied from a seat, whatever its length: what is behind it, the next one overwrites,
+ * or there is room for it. */
+#define SEAT_ROW (offsetof(struct row, after_ns) + (JOURNEY_INLINE - 1) * sizeof(uint32_t))
+
 /* Words of a row. */
 static size_t row_words(uint32_t nhops)
 {
@@ -192,7 +196,8 @@ static bool tracks_have_room(const struct tracks *tracks)
 static int tracks_grow(struct tracks *tracks)
 {
 	size_t room = tracks->settled ? ROWS_MAX : tracks->nrows ? 2 * (size_t)tracks->nrows : 1;
-	uint64_t *rows = reallocarray(tracks->rows, room, row_words(tracks->nhops) * sizeof(*rows));
+	size_t size = room * row_words(tracks->nhops) * sizeof(*tracks->rows);
+	uint64_t *rows = realloc(tracks->rows, size + SEAT_ROW);
 
 	if (!rows)
 		return -ENOMEM;
@@ -200,18 +205,21 @@ static int tracks_grow(struct tracks *tracks)
 	return 0;
 }
 
-/* The next row is there. */
-static int tracks_added(struct tracks *tracks, struct backlog *backlog)
+/* All rows are there. */
+__attribute__((noinline)) static int tracks_full(struct tracks *tracks, struct backlog *backlog)
 {
 	struct load load;
-	int err;
+	int err = tracks_load(tracks, &load);
 
-	if (++tracks->nrows < ROWS_MAX)
-		return 0;
-	err = tracks_load(tracks, &load);
 	if (!err)
 		backlog_add(backlog, &load);
 	return err;
+}
+
+/* The next row is there. */
+static inline int tracks_added(struct tracks *tracks, struct backlog *backlog)
+{
+	return ++tracks->nrows < ROWS_MAX ? 0 : tracks_full(tracks, backlog);
 }
 
 static int tracks_add_times(struct tracks *tracks, const struct sighting *seen,
@@ -253,18 +261,28 @@ int tracks_add(struct tracks *tracks, const struct sighting *seen, struct backlo
 	return tracks_added(tracks, backlog);
 }
 
+static inline int tracks_put_seat(struct tracks *tracks, const struct seat *seat,
+				  struct backlog *backlog)
+{
+	memcpy(rows_at(tracks->rows, tracks->nhops, tracks->nrows),
+	       (const char *)seat + offsetof(struct seat, first_ns), SEAT_ROW);
+	return tracks_added(tracks, backlog);
+}
+
+__attribute__((noinline)) static int tracks_grow_for_seat(struct tracks *tracks,
+							  const struct seat *seat,
+							  struct backlog *backlog)
+{
+	int err = tracks_grow(tracks);
+
+	return err ? err : tracks_put_seat(tracks, seat, backlog);
+}
+
 int tracks_add_seat(struct tracks *tracks, const struct seat *seat, struct backlog *backlog)
 {
-	size_t words = row_words(tracks->nhops);
-	int err = 0;
-
 	if (!tracks_have_room(tracks))
-		err = tracks_grow(tracks);
-	if (err)
-		return err;
-	memcpy(tracks->rows + tracks->nrows * words,
-	       (const char *)seat + offsetof(struct seat, first_ns), words * sizeof(*tracks->rows));
-	return tracks_added(tracks, backlog);
+		return tracks_grow_for_seat(tracks, seat, backlog);
+	return tracks_put_seat(tracks, seat, backlog);
 }
 
 void tracks_prefetch(const struct tracks *tracks)

@@ -15,6 +15,7 @@ static int variant_change_watch(struct variant *variant, const struct watch *wat
 	struct watch before = variant->watch;
 	int err;
 
+	variant->plain = PLAIN_NONE;
 	for (size_t i = variant->nwatches; i-- > 0;) {
 		struct watch *other = &variant->watches[i];
 
@@ -37,7 +38,7 @@ static int variant_change_watch(struct variant *variant, const struct watch *wat
 	return 0;
 }
 
-static inline int variant_count_watch(struct variant *variant, const struct watch *watch,
+static int variant_count_watch(struct variant *variant, const struct watch *watch,
 				      uint32_t length)
 {
 	int err = watch_same(&variant->watch, watch) ? 0 : variant_change_watch(variant, watch);
@@ -97,22 +98,37 @@ int variant_journey(struct variant *variant, const struct judged *judged,
 	return 0;
 }
 
-int variant_repeat(struct variant *variant, const struct seat *seat, uint32_t until,
-		   struct backlog *backlog)
+static inline int variant_count_plain(struct variant *variant, const struct seat *seat,
+				      struct backlog *backlog)
+{
+	variant->watch.count++;
+	variant->watch.bytes += seat->length;
+	variant->count++;
+	variant->bytes += seat->length;
+	return variant->full && seat->few > 1 ? tracks_add_seat(&variant->tracks, seat, backlog)
+					      : 0;
+}
+
+__attribute__((noinline)) static int variant_repeat_anew(struct variant *variant,
+							 const struct seat *seat, uint32_t until,
+							 struct backlog *backlog)
 {
 	const struct watch watch = {
 		.end = seat->few, .from = until, .until = until, .blind = NOT_BLIND};
 	int err = 0;
 
-	if (variant->full && seat->few > 1)
-		err = tracks_add_seat(&variant->tracks, seat, backlog);
-	if (!err)
-		err = variant_count_watch(variant, &watch, seat->length);
-	if (err)
-		return err;
-	variant->count++;
-	variant->bytes += seat->length;
-	return 0;
+	if (!watch_same(&variant->watch, &watch))
+		err = variant_change_watch(variant, &watch);
+	variant->plain = until;
+	return err ? err : variant_count_plain(variant, seat, backlog);
+}
+
+int variant_repeat(struct variant *variant, const struct seat *seat, uint32_t until,
+		   struct backlog *backlog)
+{
+	if (variant->plain != until)
+		return variant_repeat_anew(variant, seat, until, backlog);
+	return variant_count_plain(variant, seat, backlog);
 }
 
 void variant_release(struct variant *variant)

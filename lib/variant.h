@@ -14,6 +14,7 @@
 #include "tracks.h"
 
 #define NO_VARIANT MAP_NONE
+#define PLAIN_NONE UINT32_MAX
 
 /* Packets by what else was observing: epochs_observed() of epochs.h tells from the segments, and
  * rates_blind() of rates.h from the set. */
@@ -32,6 +33,7 @@ struct variant {
 	uint32_t path;
 	uint32_t next; /* of the same flow, older; or NO_VARIANT */
 	bool full;
+	uint32_t plain; /* until of the watch, if it is one of variant_repeat(); or PLAIN_NONE */
 	uint64_t count;
 	uint64_t bytes;
 	struct watch watch;    /* of the packet before */
