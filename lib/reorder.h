@@ -13,25 +13,15 @@
 
 /* All zero has seen nothing. */
 struct reorder {
-	uint64_t latest_ns; /* arrival, of those that may still be overtaken */
-	uint32_t front;
-	uint32_t count;
-	uint64_t *arrivals; /* [front, count): the others, in order */
+	uint64_t *arrivals; /* of those that may still be overtaken, in order */
+	size_t count;
 	size_t room;
 	uint64_t reordered;
 };
 
-int reorder_add_overlapping(struct reorder *reorder, uint64_t sent_ns, uint64_t arrived_ns);
-
-/* 0 or -ENOMEM. */
-static inline int reorder_add(struct reorder *reorder, uint64_t sent_ns, uint64_t arrived_ns)
-{
-	if (reorder->latest_ns > sent_ns)
-		return reorder_add_overlapping(reorder, sent_ns, arrived_ns);
-	reorder->latest_ns = arrived_ns; /* nothing arrives before it sets out */
-	reorder->front = reorder->count = 0;
-	return 0;
-}
+/* The next packets, when each of them arrived and when the last one set out. 0 or -ENOMEM. */
+int reorder_add(struct reorder *reorder, uint64_t sent_ns, const uint64_t *arrived_ns,
+		size_t count);
 
 void reorder_release(struct reorder *reorder);
 

@@ -49,15 +49,15 @@ static void load_durations(const struct load *load, uint32_t hop, uint32_t *dura
 
 static int load_order(const struct load *load, struct reorder *reorder)
 {
-	uint32_t nhops = load->nhops;
-	int err = 0;
+	uint64_t arrived_ns[ROWS_MAX];
+	size_t words = row_words(load->nhops), count = load->nrows;
+	const struct row *row = NULL;
 
-	for (uint32_t i = 0; i < load->nrows && !err; i++) {
-		const struct row *row = rows_at(load->rows, nhops, i);
-
-		err = reorder_add(reorder, row->first_ns, row->first_ns + row->after_ns[nhops - 1]);
+	for (size_t i = 0; i < count; i++) {
+		row = (const struct row *)(load->rows + i * words);
+		arrived_ns[i] = row->first_ns + row->after_ns[load->nhops - 1];
 	}
-	return err;
+	return row ? reorder_add(reorder, row->first_ns, arrived_ns, count) : 0;
 }
 
 static int settled_rows(struct settled *settled, const struct load *load)
@@ -96,7 +96,7 @@ static int settled_times(struct settled *settled, const struct load *load)
 
 	for (uint32_t hop = 0; hop < nhops && !err; hop++)
 		err = track_add(&settled->tracks[hop], times[hop + 1] - times[hop]);
-	return err ? err : reorder_add(&settled->reorder, times[0], times[nhops]);
+	return err ? err : reorder_add(&settled->reorder, times[0], &times[nhops], 1);
 }
 
 static void settled_release(struct settled *settled, uint32_t nhops)

@@ -22,7 +22,8 @@ static uint64_t count_naively(const uint64_t *arrived_ns)
 	return reordered;
 }
 
-static void check(unsigned int spacing_ns, unsigned int jitter_ns)
+/* As many as that are added together, or fewer. */
+static void check(unsigned int spacing_ns, unsigned int jitter_ns, unsigned int together)
 {
 	uint64_t sent_ns[PACKETS], arrived_ns[PACKETS], now_ns = 0;
 	struct reorder reorder = {0};
@@ -31,7 +32,11 @@ static void check(unsigned int spacing_ns, unsigned int jitter_ns)
 		now_ns += random() % (spacing_ns + 1);
 		sent_ns[i] = now_ns;
 		arrived_ns[i] = now_ns + 10 + random() % (jitter_ns + 1);
-		cr_assert_eq(reorder_add(&reorder, sent_ns[i], arrived_ns[i]), 0);
+	}
+	for (size_t at = 0, n; at < PACKETS; at += n) {
+		n = 1 + random() % together;
+		n = n < PACKETS - at ? n : PACKETS - at;
+		cr_assert_eq(reorder_add(&reorder, sent_ns[at + n - 1], arrived_ns + at, n), 0);
 	}
 	cr_assert_eq(reorder.reordered, count_naively(arrived_ns));
 	cr_assert(reorder.room <= 1024 || jitter_ns > 100 * spacing_ns);
@@ -41,11 +46,13 @@ static void check(unsigned int spacing_ns, unsigned int jitter_ns)
 Test(reorder, what_a_later_packet_overtook)
 {
 	srandom(1);
-	check(100, 0);
-	check(100, 100);
-	check(100, 5000);
-	check(1, 1000000);
-	check(0, 3);
+	for (unsigned int together = 1; together <= 256; together *= 4) {
+		check(100, 0, together);
+		check(100, 100, together);
+		check(100, 5000, together);
+		check(1, 1000000, together);
+		check(0, 3, together);
+	}
 }
 
 Test(reorder, equal_times_are_no_overtaking)
@@ -53,9 +60,9 @@ Test(reorder, equal_times_are_no_overtaking)
 	struct reorder reorder = {0};
 
 	for (int i = 0; i < 5; i++)
-		cr_assert_eq(reorder_add(&reorder, 7, 9), 0);
+		cr_assert_eq(reorder_add(&reorder, 7, &(uint64_t){9}, 1), 0);
 	cr_assert_eq(reorder.reordered, 0);
-	cr_assert_eq(reorder_add(&reorder, 7, 8), 0);
+	cr_assert_eq(reorder_add(&reorder, 7, &(uint64_t){8}, 1), 0);
 	cr_assert_eq(reorder.reordered, 5);
 	reorder_release(&reorder);
 }
