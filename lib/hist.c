@@ -310,11 +310,17 @@ int hist_merge(struct hist *hist, const struct hist *other)
 	return 0;
 }
 
-static int compare_values(const void *left, const void *right)
+/* Few, and after the first time in order. */
+static void sort_values(int64_t *values, size_t count)
 {
-	int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+	for (size_t i = 1; i < count; i++) {
+		int64_t value = values[i];
+		size_t at = i;
 
-	return (a > b) - (a < b);
+		for (; at && values[at - 1] > value; at--)
+			values[at] = values[at - 1];
+		values[at] = value;
+	}
 }
 
 int64_t hist_quantile(struct hist *hist, unsigned int permille)
@@ -327,15 +333,17 @@ int64_t hist_quantile(struct hist *hist, unsigned int permille)
 	if (!rank)
 		rank = 1;
 	if (!hist->size) {
-		qsort(hist->values, hist->count, sizeof(*hist->values), compare_values);
+		sort_values(hist->values, hist->count);
 		return hist->values[rank - 1];
 	}
 	for (int32_t i = 0; i < hist->size; i++) {
-		if (hist_bucket(hist, i) >= rank) {
+		uint64_t here = hist_bucket(hist, i);
+
+		if (here >= rank) {
 			value = bucket_value(hist->base + i);
 			break;
 		}
-		rank -= hist_bucket(hist, i);
+		rank -= here;
 	}
 	if (value < hist->min)
 		return hist->min;
