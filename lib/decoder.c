@@ -268,8 +268,22 @@ static int decoder_packets(struct decoder *decoder, struct chunk *chunk, size_t 
 	return err;
 }
 
-/* Which packets the events are of, and when they were. */
-static int decoder_resolve(struct decoder *decoder, struct chunk *chunk, size_t count)
+static void event_make(struct vnt_event *event, const struct chunk *chunk, size_t i,
+		       const struct packet *packet, uint64_t time_ns)
+{
+	event->time_ns = time_ns;
+	memcpy((char *)event + offsetof(struct vnt_event, flow), packet, PACKET_PIECE);
+	event->outer = chunk->outer[i];
+	event->probe = chunk->probe[i];
+	event->cpu = chunk->cpu[i];
+	memcpy((char *)event + offsetof(struct vnt_event, flags), &packet->flags,
+	       sizeof(*packet) - PACKET_PIECE);
+	event->slot = 0;
+}
+
+/* Which packets they are of, and when they were: to the columns, or to `events`, if not NULL. */
+static int decoder_resolve(struct decoder *decoder, struct chunk *chunk, size_t count,
+			   struct vnt_event *events)
 {
 	uint64_t time_ns = decoder->time_ns;
 	size_t used = decoder->used;
@@ -282,29 +296,16 @@ static int decoder_resolve(struct decoder *decoder, struct chunk *chunk, size_t 
 		    __builtin_add_overflow(time_ns, chunk->time[i], &time_ns))
 			return -EBADMSG;
 		used += !back;
+		if (events) {
+			event_make(&events[i], chunk, i, &decoder->packets[index], time_ns);
+			continue;
+		}
 		chunk->packet[i] = index;
 		chunk->time[i] = time_ns;
 	}
 	decoder->time_ns = time_ns;
 	decoder->used = used;
 	return time_ns > decoder->last_ns ? -EBADMSG : 0;
-}
-
-static void decoder_events(const struct decoder *decoder, const struct chunk *chunk, size_t count,
-			   struct vnt_event *event)
-{
-	for (size_t i = 0; i < count; i++, event++) {
-		const struct packet *packet = &decoder->packets[chunk->packet[i]];
-
-		event->time_ns = chunk->time[i];
-		memcpy((char *)event + offsetof(struct vnt_event, flow), packet, PACKET_PIECE);
-		event->outer = chunk->outer[i];
-		event->probe = chunk->probe[i];
-		event->cpu = chunk->cpu[i];
-		memcpy((char *)event + offsetof(struct vnt_event, flags), &packet->flags,
-		       sizeof(*packet) - PACKET_PIECE);
-		event->slot = 0;
-	}
 }
 
 /* Did the columns hold exactly what they should? */
@@ -320,24 +321,30 @@ static int decoder_end(struct decoder *decoder, struct chunk *chunk)
 	return err;
 }
 
-/* At most CHUNK of them, to the columns. */
-static int decoder_chunk(struct decoder *decoder, struct chunk *chunk, size_t count)
-{
-	int err = decoder_packets(decoder, chunk, count);
-
-	if (!err)
-		err = decoder_take_scope(decoder, SCOPE_EVENT, chunk, count);
-	if (!err)
-		err = decoder_resolve(decoder, chunk, count);
-	return !err && count == decoder->left ? decoder_end(decoder, chunk) : err;
-}
-
-/* Where events go: to one of both. */
+/* Where they go: to one of both. */
 struct sink {
 	struct vnt_event *events;
 	const struct legs_shape *shape;
 	struct legs *legs;
 };
+
+/* At most CHUNK of them, behind `done`. */
+static int decoder_chunk(struct decoder *decoder, struct chunk *chunk, const struct sink *sink,
+			 size_t done, size_t count)
+{
+	struct vnt_event *events = sink->events ? sink->events + done : NULL;
+	int err = decoder_packets(decoder, chunk, count);
+
+	if (!err)
+		err = decoder_take_scope(decoder, SCOPE_EVENT, chunk, count);
+	if (!err)
+		err = decoder_resolve(decoder, chunk, count, events);
+	if (!err && count == decoder->left)
+		err = decoder_end(decoder, chunk);
+	if (!err && !events)
+		legs_add(sink->legs, sink->shape, chunk, count, decoder->packets);
+	return err;
+}
 
 /* Chunks begin at the same events whatever `room` is, so that what is damaged ends at the same one. */
 static int decoder_run(struct decoder *decoder, const struct sink *sink, size_t room)
@@ -353,14 +360,10 @@ static int decoder_run(struct decoder *decoder, const struct sink *sink, size_t 
 		if (count > room - done && done)
 			break;
 		count = count < room ? count : room;
-		decoder->err = decoder_chunk(decoder, &chunk, count);
+		decoder->err = decoder_chunk(decoder, &chunk, sink, done, count);
 		decoder->left = decoder->err ? 0 : decoder->left - count;
 		if (decoder->err)
 			break;
-		if (sink->events)
-			decoder_events(decoder, &chunk, count, sink->events + done);
-		else
-			legs_add(sink->legs, sink->shape, &chunk, count, decoder->packets);
 	}
 	return done ? (int)done : decoder->err;
 }
