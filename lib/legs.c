@@ -64,6 +64,19 @@ static uint16_t *legs_place(struct legs *legs, uint16_t probe, uint16_t cpu)
 	return &legs->by_cpu[(probe * 8u + cpu) % COUNT(legs->by_cpu)];
 }
 
+/* Once in a while; the loop has no registers left for it. */
+static __attribute__((noinline)) uint16_t legs_add_row(struct legs *legs, const struct chunk *chunk,
+						       size_t i)
+{
+	legs->counts[legs->ncounts] = (struct count_row){
+		.probe = chunk->probe[i],
+		.cpu = chunk->cpu[i],
+		.outer = chunk->outer[i],
+		.first_ns = chunk->time[i],
+	};
+	return legs->ncounts++;
+}
+
 /* By probe, CPU and tunnel; a row is new if the last one in its place was of others. Probes are still those of the
  * trace. */
 static void legs_count(struct legs *legs, const struct chunk *chunk, size_t count,
@@ -72,18 +85,13 @@ static void legs_count(struct legs *legs, const struct chunk *chunk, size_t coun
 	struct count_row *rows = legs->counts;
 
 	for (size_t i = 0; i < count; i++) {
-		uint16_t probe = chunk->probe[i], cpu = chunk->cpu[i];
-		uint16_t *place = legs_place(legs, probe, cpu);
+		uint16_t *place = legs_place(legs, chunk->probe[i], chunk->cpu[i]);
 		struct count_row *row = &rows[*place];
 
-		if (*place >= legs->ncounts || row->probe != probe || row->cpu != cpu ||
-		    row->outer != chunk->outer[i]) {
-			*place = legs->ncounts;
-			row = &rows[legs->ncounts++];
-			*row = (struct count_row){.probe = probe,
-						  .cpu = cpu,
-						  .outer = chunk->outer[i],
-						  .first_ns = chunk->time[i]};
+		if (*place >= legs->ncounts || row->probe != chunk->probe[i] ||
+		    row->cpu != chunk->cpu[i] || row->outer != chunk->outer[i]) {
+			*place = legs_add_row(legs, chunk, i);
+			row = &rows[*place];
 		}
 		row->events++;
 		row->bytes += packets[chunk->packet[i]].length;
