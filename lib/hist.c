@@ -194,8 +194,8 @@ static inline signed_lanes buckets_of(lanes values)
 {
 	signed_lanes half = (signed_lanes)(values >> 1), floats, below;
 
-	floats = (signed_lanes)__builtin_convertvector(half & ~(half >> (SUB_BITS + 1)),
-						       float_lanes);
+	floats = (signed_lanes) __builtin_convertvector(half & ~(half >> (SUB_BITS + 1)),
+							float_lanes);
 	floats = (floats >> (23 - SUB_BITS)) - ((127 + SUB_BITS - 2) << SUB_BITS);
 	below = half < 1 << SUB_BITS;
 	return (below & (signed_lanes)values) | (~below & floats);

@@ -38,8 +38,7 @@ static int variant_change_watch(struct variant *variant, const struct watch *wat
 	return 0;
 }
 
-static int variant_count_watch(struct variant *variant, const struct watch *watch,
-				      uint32_t length)
+static int variant_count_watch(struct variant *variant, const struct watch *watch, uint32_t length)
 {
 	int err = watch_same(&variant->watch, watch) ? 0 : variant_change_watch(variant, watch);
 
