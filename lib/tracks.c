@@ -196,8 +196,9 @@ static bool tracks_have_room(const struct tracks *tracks)
 static int tracks_grow(struct tracks *tracks)
 {
 	size_t room = tracks->settled ? ROWS_MAX : tracks->nrows ? 2 * (size_t)tracks->nrows : 1;
-	size_t size = room * row_words(tracks->nhops) * sizeof(*tracks->rows);
-	uint64_t *rows = realloc(tracks->rows, size + SEAT_ROW);
+	size_t size = row_words(tracks->nhops) * sizeof(*tracks->rows);
+	size_t last = size > SEAT_ROW ? size : SEAT_ROW;
+	uint64_t *rows = realloc(tracks->rows, (room - 1) * size + last);
 
 	if (!rows)
 		return -ENOMEM;
