@@ -211,6 +211,7 @@ int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 		  const struct vnt_block *block, size_t nprobes)
 {
 	int err = decoder_parse(decoder, payload, size, block->rows);
+
 	if (err)
 		return err;
 	decoder_touch(decoder);

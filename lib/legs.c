@@ -8,6 +8,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+_Static_assert(BLOCK_ROWS <= UINT16_MAX + 1, "a leg's number is told from all others of the block");
+
 int legs_open(struct legs *legs, size_t room)
 {
 	legs->legs = malloc(room * sizeof(*legs->legs));
