@@ -247,6 +247,16 @@ static int seat_see(struct join *join, struct seat *seat, const struct leg *leg)
 	return 0;
 }
 
+/* All is at the same place in both, but for the number of sightings. */
+_Static_assert(sizeof(struct seat) == sizeof(struct leg) &&
+		       offsetof(struct seat, after_ns) == offsetof(struct leg, after_ns) &&
+		       offsetof(struct seat, few) == offsetof(struct leg, count) &&
+		       offsetof(struct seat, length) == offsetof(struct leg, length) &&
+		       offsetof(struct seat, id) == offsetof(struct leg, id) &&
+		       offsetof(struct seat, number) == offsetof(struct leg, number) &&
+		       offsetof(struct seat, probes) == offsetof(struct leg, probes),
+	       "a leg is copied");
+
 static int join_begin(struct join *join, const struct leg *leg, uint32_t hash)
 {
 	struct seat *seat;
@@ -254,21 +264,10 @@ static int join_begin(struct join *join, const struct leg *leg, uint32_t hash)
 
 	if (err)
 		return err;
-	seat->flow = leg->flow;
-	seat->key = leg->key;
-	seat->number = leg->number;
-	seat->first_ns = leg->first_ns;
-	seat->length = leg->length;
-	seat->payload = leg->payload;
-	seat->flags = leg->flags;
-	seat->id = leg->id;
-	if (!leg->segment) {
-		memcpy(seat->after_ns, leg->after_ns, sizeof(seat->after_ns));
-		memcpy(seat->probes, leg->probes, sizeof(seat->probes));
-		seat->few = leg->count;
+	memcpy(seat, leg, sizeof(*seat));
+	seat->few = leg->segment ? 0 : leg->count;
+	if (!leg->segment)
 		return 0;
-	}
-	seat->few = 0;
 	err = seat_see(join, seat, leg);
 	if (err)
 		join_drop(join);
