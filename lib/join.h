@@ -69,11 +69,11 @@ struct seat {
 			uint32_t room;
 		};
 	};
-	uint32_t number;
 	uint32_t length;
 	uint32_t payload;
 	uint16_t flags;
 	uint16_t id;
+	uint32_t number;
 	uint16_t probes[JOURNEY_INLINE];
 };
 _Static_assert(sizeof(struct seat) == 88, "there is one for each packet in flight");

@@ -81,22 +81,19 @@ static void prefer_large_pages(void *bytes, size_t size)
 int join_index_make(struct join *join)
 {
 	size_t size = join_index_size(join->ring_size);
+	struct bucket empty = {.full = join->front - 1};
 	uint32_t count = join->count;
-	struct bucket *buckets = aligned_alloc(sizeof(*buckets), size);
 
-	if (!buckets)
-		return -ENOMEM;
-	prefer_large_pages(buckets, size);
-	for (size_t i = 0; i < join->ring_size / BUCKET_SEATS; i++) {
-		struct bucket *bucket = &buckets[i];
-
-		*bucket = (struct bucket){.full = join->front - 1};
-		for (int k = 0; k < BUCKET; k++)
-			bucket->numbers[k] = join->front - 1;
-	}
 	free(join->buckets);
-	join->buckets = buckets;
 	join->nbuckets = join->ring_size / BUCKET_SEATS;
+	join->buckets = aligned_alloc(sizeof(empty), size);
+	if (!join->buckets)
+		return -ENOMEM;
+	prefer_large_pages(join->buckets, size);
+	for (int i = 0; i < BUCKET; i++)
+		empty.numbers[i] = join->front - 1;
+	for (size_t i = 0; i < join->nbuckets; i++)
+		join->buckets[i] = empty;
 	for (join->count = 0; join->count != count;)
 		join_index_some(join, join_ahead(count - join->count));
 	return 0;

@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct bucket) == 64, "one line of the cache");
 struct join {
 	struct seat *ring;
 	uint32_t ring_size; /* power of two; journey n is at n & (ring_size - 1) */
+	uint32_t ring_used; /* seats: behind these it was not used yet */
 	uint32_t front;     /* number of the oldest journey; numbers wrap around */
 	uint32_t count;
 	struct bucket *buckets;
