@@ -47,8 +47,8 @@ static void note_loss(struct activity *activity, const struct loss_row *row)
 
 void activity_note(struct activity *activity, const struct batch *batch)
 {
-	if (batch->type == BATCH_EVENTS && batch->count)
-		cover(activity, batch->events[batch->count - 1].time_ns);
+	if (batch_has_events(batch))
+		cover(activity, batch->last_ns);
 	for (size_t i = 0; batch->type == BATCH_EPOCHS && i < batch->count; i++) {
 		const struct epoch_row *row = &batch->epochs[i];
 

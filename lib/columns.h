@@ -42,7 +42,7 @@ struct packet {
 	uint16_t flags;
 	uint16_t segment;
 	uint16_t id;
-	uint16_t pad; /* 0 */
+	uint16_t leg; /* 0; where legs are made of a block, its newest one (legs.h) */
 };
 
 #define PACKET_PIECE offsetof(struct packet, flags) /* bytes of the first one */
@@ -69,6 +69,8 @@ size_t encoder_run(struct encoder *encoder, const struct vnt_event *events, size
 		   uint8_t *out);
 
 struct decoder;
+struct legs; /* legs.h */
+struct legs_shape;
 
 int decoder_open(struct decoder **decoder);  /* 0 or -ENOMEM */
 void decoder_close(struct decoder *decoder); /* accepts NULL */
@@ -90,6 +92,10 @@ uint8_t *decoder_room(struct decoder *decoder, size_t size);
 int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 		  const struct vnt_block *block, size_t nprobes);
 int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room);
+
+/* The same, as legs, which have that room. */
+int decoder_next_legs(struct decoder *decoder, const struct legs_shape *shape, struct legs *legs,
+		      size_t room);
 
 size_t decoder_memory(const struct decoder *decoder); /* bytes */
 

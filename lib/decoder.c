@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "chunk.h"
+#include "legs.h"
 
 struct cursor {
 	const uint8_t *at;
@@ -19,11 +20,11 @@ struct decoder {
 	size_t room_size;
 	struct cursor cursors[FIELDS];
 	size_t nprobes;
-	uint64_t time_ns; /* of the last event */
-	uint64_t last_ns; /* what that of the block's last one must be */
-	size_t left;      /* events */
-	int err;          /* of what comes next */
-	uint32_t before;  /* packets of the blocks before, and one */
+	uint64_t time_ns;  /* of the last event */
+	uint64_t last_ns;  /* what that of the block's last one must be */
+	size_t left;       /* events */
+	int err;           /* of what comes next */
+	uint16_t next_leg; /* of the block; they count from 1 */
 	size_t nflows;
 	size_t npackets;
 	size_t known;   /* packets that were decoded */
@@ -41,7 +42,6 @@ int decoder_open(struct decoder **decoder)
 		return -ENOMEM;
 	memset(*decoder, 0, offsetof(struct decoder, flows));
 	(*decoder)->wanted = FIELDS_ALL;
-	(*decoder)->before = 1;
 	return 0;
 }
 
@@ -210,10 +210,8 @@ static void decoder_touch(struct decoder *decoder)
 int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 		  const struct vnt_block *block, size_t nprobes)
 {
-	int err;
+	int err = decoder_parse(decoder, payload, size, block->rows);
 
-	decoder->before += decoder->npackets;
-	err = decoder_parse(decoder, payload, size, block->rows);
 	if (err)
 		return err;
 	decoder_touch(decoder);
@@ -224,6 +222,7 @@ int decoder_begin(struct decoder *decoder, const uint8_t *payload, size_t size,
 	decoder->err = 0;
 	decoder->known = 0;
 	decoder->used = 0;
+	decoder->next_leg = 1;
 	memset(decoder->ids, 0, decoder->nflows * sizeof(*decoder->ids));
 	memset(decoder->flows, 0, decoder->nflows * sizeof(*decoder->flows));
 	return decoder_take(decoder, FIELD_FLOW, decoder->flows, decoder->nflows);
@@ -270,34 +269,44 @@ static int decoder_packets(struct decoder *decoder, struct chunk *chunk, size_t 
 	return err;
 }
 
-static int decoder_join(struct decoder *decoder, const struct chunk *chunk, size_t count,
-			struct vnt_event *event)
+static void event_make(struct vnt_event *event, const struct chunk *chunk, size_t i,
+		       const struct packet *packet, uint64_t time_ns)
+{
+	event->time_ns = time_ns;
+	memcpy((char *)event + offsetof(struct vnt_event, flow), packet, PACKET_PIECE);
+	event->outer = chunk->outer[i];
+	event->probe = chunk->probe[i];
+	event->cpu = chunk->cpu[i];
+	memcpy((char *)event + offsetof(struct vnt_event, flags), &packet->flags,
+	       sizeof(*packet) - PACKET_PIECE);
+	event->slot = 0;
+}
+
+/* Which packets they are of, and when they were: to the columns, or to `events`, if not NULL. */
+static int decoder_resolve(struct decoder *decoder, struct chunk *chunk, size_t count,
+			   struct vnt_event *events)
 {
 	uint64_t time_ns = decoder->time_ns;
 	size_t used = decoder->used;
 
-	for (size_t i = 0; i < count; i++, event++) {
+	for (size_t i = 0; i < count; i++) {
 		uint32_t back = chunk->packet[i];
 		size_t index = used - back;
-		const struct packet *packet;
 
 		if (index >= decoder->npackets || chunk->probe[i] >= decoder->nprobes ||
 		    __builtin_add_overflow(time_ns, chunk->time[i], &time_ns))
 			return -EBADMSG;
-		packet = &decoder->packets[index];
 		used += !back;
-		event->time_ns = time_ns;
-		memcpy((char *)event + offsetof(struct vnt_event, flow), packet, PACKET_PIECE);
-		event->outer = chunk->outer[i];
-		event->probe = chunk->probe[i];
-		event->cpu = chunk->cpu[i];
-		memcpy((char *)event + offsetof(struct vnt_event, flags), &packet->flags,
-		       sizeof(*packet) - PACKET_PIECE);
-		event->packet = decoder->before + index;
+		if (events) {
+			event_make(&events[i], chunk, i, &decoder->packets[index], time_ns);
+			continue;
+		}
+		chunk->packet[i] = index;
+		chunk->time[i] = time_ns;
 	}
 	decoder->time_ns = time_ns;
 	decoder->used = used;
-	return 0;
+	return time_ns > decoder->last_ns ? -EBADMSG : 0;
 }
 
 /* Did the columns hold exactly what they should? */
@@ -313,23 +322,33 @@ static int decoder_end(struct decoder *decoder, struct chunk *chunk)
 	return err;
 }
 
-/* At most CHUNK of them. */
-static int decoder_chunk(struct decoder *decoder, struct chunk *chunk, struct vnt_event *events,
-			 size_t count)
+/* Where they go: to one of both. */
+struct sink {
+	struct vnt_event *events;
+	const struct legs_shape *shape;
+	struct legs *legs;
+};
+
+/* At most CHUNK of them, behind `done`. */
+static int decoder_chunk(struct decoder *decoder, struct chunk *chunk, const struct sink *sink,
+			 size_t done, size_t count)
 {
+	struct vnt_event *events = sink->events ? sink->events + done : NULL;
 	int err = decoder_packets(decoder, chunk, count);
 
 	if (!err)
 		err = decoder_take_scope(decoder, SCOPE_EVENT, chunk, count);
 	if (!err)
-		err = decoder_join(decoder, chunk, count, events);
-	if (!err && decoder->time_ns > decoder->last_ns)
-		err = -EBADMSG;
-	return !err && count == decoder->left ? decoder_end(decoder, chunk) : err;
+		err = decoder_resolve(decoder, chunk, count, events);
+	if (!err && count == decoder->left)
+		err = decoder_end(decoder, chunk);
+	if (!err && !events)
+		legs_add(sink->legs, sink->shape, chunk, count, decoder->packets);
+	return err;
 }
 
 /* Chunks begin at the same events whatever `room` is, so that what is damaged ends at the same one. */
-int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room)
+static int decoder_run(struct decoder *decoder, const struct sink *sink, size_t room)
 {
 	size_t done = 0, count;
 	struct chunk chunk;
@@ -342,10 +361,28 @@ int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room)
 		if (count > room - done && done)
 			break;
 		count = count < room ? count : room;
-		decoder->err = decoder_chunk(decoder, &chunk, events + done, count);
+		decoder->err = decoder_chunk(decoder, &chunk, sink, done, count);
 		decoder->left = decoder->err ? 0 : decoder->left - count;
 		if (decoder->err)
 			break;
 	}
 	return done ? (int)done : decoder->err;
+}
+
+int decoder_next(struct decoder *decoder, struct vnt_event *events, size_t room)
+{
+	return decoder_run(decoder, &(struct sink){.events = events}, room);
+}
+
+int decoder_next_legs(struct decoder *decoder, const struct legs_shape *shape, struct legs *legs,
+		      size_t room)
+{
+	const struct sink sink = {.shape = shape, .legs = legs};
+	int count;
+
+	legs_begin(legs, decoder->next_leg);
+	count = decoder_run(decoder, &sink, room);
+	legs_end(legs, shape);
+	decoder->next_leg += legs->count;
+	return count;
 }

@@ -32,12 +32,7 @@ struct vnt_event {
 	__u16 segment;
 	__u16 id; /* IPv4: identification; of a super-packet that of its first packet */
 	__u16 pad;
-	union {
-		__u32 slot; /* of what a ring holds it in (ring.h) */
-		/* Read from a trace: of one packet, and all of it the same, as other events of that number a few
-		 * thousand before or behind it; 0: it does not say. */
-		__u32 packet;
-	};
+	__u32 slot; /* of what a ring holds it in (ring.h) */
 };
 _Static_assert(sizeof(struct vnt_event) == 56, "struct vnt_event is an ABI");
 

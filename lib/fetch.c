@@ -44,29 +44,36 @@ static void fetch_run(struct task *task, unsigned int thread)
 	ahead->offset = reader_offset(fetch->reader);
 }
 
-void fetch_start(struct fetch *fetch, struct reader *reader, struct pool *pool, log_fn log,
-		 void *log_context)
+void fetch_open(struct fetch *fetch, struct reader *reader, log_fn log, void *log_context)
 {
 	*fetch = (struct fetch){
 		.task.run = fetch_run,
 		.reader = reader,
-		.pool = pool,
 		.last.damaged = reader_damaged(reader),
 		.log = log,
 		.log_context = log_context,
 	};
 	reader_set_log(reader, fetch_keep_line, &fetch->ahead);
-	pool_submit(pool, &fetch->task);
+}
+
+void fetch_start(struct fetch *fetch, struct pool *pool)
+{
+	fetch->pool = pool;
+	if (!fetch->ended)
+		pool_submit(pool, &fetch->task);
 }
 
 int fetch_next(struct fetch *fetch, struct batch *batch, unsigned int thread)
 {
 	if (!fetch->ended) {
-		pool_wait(fetch->pool, &fetch->task, thread);
+		if (fetch->pool)
+			pool_wait(fetch->pool, &fetch->task, thread);
+		else
+			fetch_run(&fetch->task, thread);
 		fetched_say(&fetch->ahead, fetch->log, fetch->log_context);
 		fetch->last = fetch->ahead;
 		fetch->ended = fetch->last.result <= 0;
-		if (!fetch->ended)
+		if (!fetch->ended && fetch->pool)
 			pool_submit(fetch->pool, &fetch->task);
 	}
 	*batch = fetch->last.batch;
@@ -90,9 +97,8 @@ size_t fetch_memory(const struct fetch *fetch)
 
 void fetch_stop(struct fetch *fetch)
 {
-	if (!fetch->pool)
-		return;
-	pool_wait(fetch->pool, &fetch->task, 0);
+	if (fetch->pool)
+		pool_wait(fetch->pool, &fetch->task, 0);
 	fetched_say(&fetch->ahead, NULL, NULL);
 	free(fetch->ahead.lines);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* fetch.h - a reader whose next batch is read by a pool while the last one is used. */
+/* fetch.h - a reader whose next batch is read by a pool while the last one is used, once it may. */
 #ifndef VNT_FETCH_H
 #define VNT_FETCH_H
 
@@ -22,7 +22,7 @@ struct fetched {
 struct fetch {
 	struct task task;
 	struct reader *reader;
-	struct pool *pool;
+	struct pool *pool;    /* NULL: not yet */
 	struct fetched ahead; /* what the task reads */
 	struct fetched last;  /* what was handed out, without the lines */
 	bool ended;
@@ -30,9 +30,11 @@ struct fetch {
 	void *log_context;
 };
 
-/* Takes over the reader's log, but not the reader. The pool outlives the fetch. */
-void fetch_start(struct fetch *fetch, struct reader *reader, struct pool *pool, log_fn log,
-		 void *log_context);
+/* Takes over the reader's log, but not the reader, which is read when its next batch is asked for. */
+void fetch_open(struct fetch *fetch, struct reader *reader, log_fn log, void *log_context);
+
+/* From now on it is read ahead. The pool outlives the fetch. */
+void fetch_start(struct fetch *fetch, struct pool *pool);
 
 /* As reader_next(). Damage is said, and counts, when its turn comes. `thread`: see pool_wait(). */
 int fetch_next(struct fetch *fetch, struct batch *batch, unsigned int thread);

@@ -3,17 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chunk.h"
 #include "legs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+_Static_assert(BLOCK_ROWS <= UINT16_MAX + 1, "a leg's number is told from all others of the block");
+
 int legs_open(struct legs *legs, size_t room)
 {
-	*legs = (struct legs){
-		.room = room,
-		.legs = malloc(room * sizeof(*legs->legs)),
-		.counts = malloc(room * sizeof(*legs->counts)),
-	};
+	legs->legs = malloc(room * sizeof(*legs->legs));
+	legs->counts = malloc(room * sizeof(*legs->counts));
+	legs->room = room;
 	return legs->legs && legs->counts ? 0 : -ENOMEM;
 }
 
@@ -26,81 +27,116 @@ void legs_close(struct legs *legs)
 
 size_t legs_memory(const struct legs *legs)
 {
-	return legs->room * (sizeof(*legs->legs) + sizeof(*legs->counts));
+	return legs->touched;
 }
 
-static void count_begin(struct count_row *row, const struct vnt_event *event, uint16_t probe,
-			uint64_t time_ns)
+void legs_begin(struct legs *legs, uint16_t begin)
 {
-	*row = (struct count_row){
-		.probe = probe, .cpu = event->cpu, .outer = event->outer, .first_ns = time_ns};
+	legs->count = 0;
+	legs->ncounts = 0;
+	legs->begin = begin;
 }
 
-static bool count_is_of(const struct count_row *row, const struct vnt_event *event, uint16_t probe)
+void legs_end(struct legs *legs, const struct legs_shape *shape)
 {
-	return row->probe == probe && row->cpu == event->cpu && row->outer == event->outer;
+	size_t used = legs->count * sizeof(*legs->legs) + legs->ncounts * sizeof(*legs->counts);
+
+	legs->touched = used > legs->touched ? used : legs->touched;
+	for (size_t i = 0; i < legs->ncounts; i++)
+		legs->counts[i].probe = shape->probes[legs->counts[i].probe];
 }
 
-static void leg_begin(struct leg *leg, const struct vnt_event *event, uint16_t probe,
+static void leg_begin(struct leg *leg, const struct packet *packet, uint16_t probe,
 		      uint64_t time_ns)
 {
-	leg->flow = event->flow;
-	leg->key = event->key;
+	leg->flow = packet->flow;
+	leg->key = packet->key;
 	leg->first_ns = time_ns;
 	leg->count = 1;
-	leg->segment = event->segment;
-	leg->length = event->length;
-	leg->payload = event->payload;
-	leg->flags = event->flags;
-	leg->id = event->id;
+	leg->segment = packet->segment;
+	leg->length = packet->length;
+	leg->payload = packet->payload;
+	leg->flags = packet->flags;
+	leg->id = packet->id;
 	leg->probes[0] = probe;
 }
 
-void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
-	       size_t count, const struct timeline *timeline, size_t *near, const uint16_t *probes)
+static uint16_t *legs_place(struct legs *legs, uint16_t probe, uint16_t cpu)
 {
-	struct timeline_piece piece = {0};
-	struct count_row *counts = legs->counts;
-	size_t nlegs = 0, ncounts = 0;
-	struct leg *all = legs->legs;
-	uint64_t last_ns = 0;
+	return &legs->by_cpu[(probe * 8u + cpu) % COUNT(legs->by_cpu)];
+}
 
-	if (count)
-		piece = timeline_at(timeline, near, events->time_ns, &last_ns);
-	for (const struct vnt_event *event = events; event < events + count; event++) {
-		uint16_t probe = probes[event->probe], at;
-		uint16_t *place = &maker->by_cpu[(probe * 8u + event->cpu) % COUNT(maker->by_cpu)];
-		struct count_row *row = &counts[*place];
-		struct leg *leg;
-		uint64_t time_ns;
+/* Once in a while; the loop has no registers left for it. */
+static __attribute__((noinline)) uint16_t legs_add_row(struct legs *legs, const struct chunk *chunk,
+						       size_t i)
+{
+	legs->counts[legs->ncounts] = (struct count_row){
+		.probe = chunk->probe[i],
+		.cpu = chunk->cpu[i],
+		.outer = chunk->outer[i],
+		.first_ns = chunk->time[i],
+	};
+	return legs->ncounts++;
+}
 
-		if (event->time_ns > last_ns)
-			piece = timeline_at(timeline, near, event->time_ns, &last_ns);
-		time_ns = timeline_apply(&piece, event->time_ns);
-		if (*place >= ncounts || !count_is_of(row, event, probe)) {
-			*place = ncounts;
-			row = &counts[ncounts++];
-			count_begin(row, event, probe, time_ns);
+/* By probe, CPU and tunnel; a row is new if the last one in its place was of others. Probes are still those of the
+ * trace. */
+static void legs_count(struct legs *legs, const struct chunk *chunk, size_t count,
+		       const struct packet *packets)
+{
+	struct count_row *rows = legs->counts;
+
+	for (size_t i = 0; i < count; i++) {
+		uint16_t *place = legs_place(legs, chunk->probe[i], chunk->cpu[i]);
+		struct count_row *row = &rows[*place];
+
+		if (*place >= legs->ncounts || row->probe != chunk->probe[i] ||
+		    row->cpu != chunk->cpu[i] || row->outer != chunk->outer[i]) {
+			*place = legs_add_row(legs, chunk, i);
+			row = &rows[*place];
 		}
 		row->events++;
-		row->bytes += event->length;
-		row->last_ns = time_ns;
+		row->bytes += packets[chunk->packet[i]].length;
+		row->last_ns = chunk->time[i];
+	}
+}
 
-		place = &maker->by_packet[event->packet % COUNT(maker->by_packet)];
-		at = *place;
-		leg = &all[at];
-		if (at >= nlegs || maker->packets[at] != event->packet || !event->packet ||
-		    leg->count == LEG_MAX || time_ns - leg->first_ns > maker->span_ns) {
-			*place = nlegs;
-			maker->packets[nlegs] = event->packet;
-			leg_begin(&all[nlegs++], event, probe, time_ns);
+static void legs_see(struct legs *legs, const struct legs_shape *shape, const struct chunk *chunk,
+		     size_t count, struct packet *packets)
+{
+	const uint16_t *probes = shape->probes;
+	const uint64_t span_ns = shape->span_ns;
+	struct leg *all = legs->legs;
+	uint32_t nlegs = legs->count;
+	uint16_t begin = legs->begin;
+
+	for (size_t i = 0; i < count; i++) {
+		struct packet *packet = &packets[chunk->packet[i]];
+		uint16_t at = packet->leg - begin;
+		struct leg *leg = &all[at];
+		uint64_t after_ns;
+
+		if (at < nlegs && leg->count < LEG_MAX &&
+		    (after_ns = chunk->time[i] - leg->first_ns) <= span_ns) {
+			leg->after_ns[leg->count - 1] = after_ns;
+			leg->probes[leg->count++] = probes[chunk->probe[i]];
 			continue;
 		}
-		leg->after_ns[leg->count - 1] = time_ns - leg->first_ns;
-		leg->probes[leg->count++] = probe;
+		packet->leg = begin + nlegs;
+		leg_begin(&all[nlegs++], packet, probes[chunk->probe[i]], chunk->time[i]);
 	}
 	legs->count = nlegs;
-	legs->ncounts = ncounts;
+}
+
+void legs_add(struct legs *legs, const struct legs_shape *shape, struct chunk *chunk, size_t count,
+	      struct packet *packets)
+{
+	if (!legs->count)
+		legs->first_ns = chunk->time[0];
+	legs->last_ns = chunk->time[count - 1];
+	timeline_map_all(shape->timeline, &legs->near, chunk->time, count);
+	legs_count(legs, chunk, count, packets);
+	legs_see(legs, shape, chunk, count, packets);
 }
 
 void leg_cut(struct leg *leg, uint16_t count, struct leg *rest)

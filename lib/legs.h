@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * legs.h - what one trace saw of one packet, a few events apart.
+ * legs.h - what one trace saw of one packet, a few thousand events apart.
  *
- * A trace names the packet that an event is of by a number (event.h), so its own events are put together
- * without a search: what is merged and joined then (join.h) are a few legs a packet, not each event.
+ * A block of a trace says which of its events are of one packet (columns.h), so these are put together
+ * without a search, and without the events: what is merged and joined then (join.h) are a few legs a packet.
  */
 #ifndef VNT_LEGS_H
 #define VNT_LEGS_H
@@ -11,8 +11,10 @@
 #include "timeline.h"
 #include "trace.h"
 
-#define LEG_MAX     8    /* sightings; of more it takes another leg */
-#define LEGS_EVENTS 2048 /* at most that many events apart */
+struct chunk;  /* chunk.h */
+struct packet; /* columns.h */
+
+#define LEG_MAX 8 /* sightings; of more it takes another leg */
 
 struct leg {
 	uint64_t flow;
@@ -30,33 +32,40 @@ struct leg {
 };
 _Static_assert(sizeof(struct leg) == 88, "many are copied");
 
+/* How they are made; what it refers to stays with whoever wants them. */
+struct legs_shape {
+	uint32_t span_ns;                /* that a leg may take */
+	const struct timeline *timeline; /* that all times go through */
+	const uint16_t *probes;          /* what each probe becomes */
+};
+
 /* What some events become, with room for as many. */
 struct legs {
 	size_t room;
 	size_t count;
 	size_t ncounts;
-	struct leg *legs;
-	struct count_row *counts;
+	struct leg *legs;         /* in order of their first event, without their numbers */
+	struct count_row *counts; /* of all the events */
+	uint64_t first_ns;        /* of the first and the last event, as the trace has it */
+	uint64_t last_ns;
+	size_t touched;        /* bytes, by the most so far */
+	size_t near;           /* as in timeline_map() */
+	uint16_t begin;        /* what the first leg is in its block; they count from 1 */
+	uint16_t by_cpu[1024]; /* -> counts */
 };
 
-int legs_open(struct legs *legs, size_t room); /* LEGS_EVENTS at most; 0 or -ENOMEM */
+int legs_open(struct legs *legs, size_t room); /* of zeros; BLOCK_ROWS at most; 0 or -ENOMEM */
 void legs_close(struct legs *legs);            /* also if all is zero */
-size_t legs_memory(const struct legs *legs);   /* bytes */
+size_t legs_memory(const struct legs *legs);   /* bytes that were used so far */
 
-/* What making them takes; all zero at first, but for span_ns. */
-struct legs_maker {
-	uint32_t span_ns;              /* that a leg may take */
-	uint32_t packets[LEGS_EVENTS]; /* of each leg */
-	uint16_t by_packet[2 * LEGS_EVENTS];
-	uint16_t by_cpu[1024];
-};
+/* They are of the next events now: none yet. `begin` is what the first of them is in its block. */
+void legs_begin(struct legs *legs, uint16_t begin);
 
-/*
- * At most legs->room events, in time order, become legs in order of their first event, without their numbers,
- * and counts. Times go through the timeline, `near` as in timeline_map(); probes[] is what each probe becomes.
- */
-void legs_make(struct legs_maker *maker, struct legs *legs, const struct vnt_event *events,
-	       size_t count, const struct timeline *timeline, size_t *near, const uint16_t *probes);
+/* The next `count` events: chunk->packet are indexes, and chunk->time times, which go through the timeline. */
+void legs_add(struct legs *legs, const struct legs_shape *shape, struct chunk *chunk, size_t count,
+	      struct packet *packets);
+
+void legs_end(struct legs *legs, const struct legs_shape *shape);
 
 /* Cuts it behind so many sightings, at least one; *rest is what is left of it. */
 void leg_cut(struct leg *leg, uint16_t count, struct leg *rest);

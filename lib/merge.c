@@ -53,10 +53,9 @@ uint64_t merge_offset(const struct merge *merge)
 size_t merge_memory(const struct merge *merge)
 {
 	size_t rows = 2ull * ROUND * SORT_MAX *
-		      (merge->maker ? sizeof(struct leg) : sizeof(struct vnt_event));
-	size_t maker = merge->maker ? sizeof(*merge->maker) : 0;
+		      (merge->has_legs ? sizeof(struct leg) : sizeof(struct vnt_event));
 
-	return sizeof(*merge) + rows + maker + merge->rounds[merge->side].memory;
+	return sizeof(*merge) + rows + merge->rounds[merge->side].memory;
 }
 
 struct pool *merge_pool(struct merge *merge)
@@ -226,7 +225,6 @@ static struct batch gather_events(struct merge *merge, const uint64_t *keys, uin
 		*event = *from;
 		event->time_ns = first_ns + (keys[i] >> SORT_LOG);
 		event->probe = input->probes[from->probe];
-		event->packet = 0; /* other inputs count theirs too */
 	}
 	return (struct batch){
 		.type = BATCH_EVENTS, .count = count, .events = merge->making->events};
@@ -250,8 +248,8 @@ static int take_events(struct merge *merge, const struct place *first, struct ba
 	if (merge->taken[first->input] < count)
 		keys = merge->ninputs == 2 ? sorter_join(&merge->sorter, merge->taken[0], count)
 					   : sorter_run(&merge->sorter, count);
-	*batch = merge->maker ? gather_legs(merge, keys, count)
-			      : gather_events(merge, keys, first->time_ns, count);
+	*batch = merge->has_legs ? gather_legs(merge, keys, count)
+				 : gather_events(merge, keys, first->time_ns, count);
 	merge->refill = next_refill(merge);
 	return 1;
 }
@@ -380,6 +378,17 @@ void merge_make_round(struct task *task, unsigned int thread)
 	round->offset = inputs_offset(merge);
 }
 
+/* Up to now nothing was decoded but what comes before events. */
+static void merge_start(struct merge *merge)
+{
+	for (size_t i = 0; i < merge->ninputs; i++) {
+		reader_hold(merge->inputs[i].reader, false);
+		merge->inputs[i].stopped = false;
+		fetch_start(&merge->inputs[i].fetch, merge->pool);
+	}
+	merge->started = true;
+}
+
 int merge_next(struct merge *merge, struct batch *batch)
 {
 	const struct round *round = &merge->rounds[merge->side];
@@ -387,6 +396,8 @@ int merge_next(struct merge *merge, struct batch *batch)
 
 	if (last && merge->handed == round->count && last->result <= 0)
 		return last->result;
+	if (!merge->started)
+		merge_start(merge);
 	if (merge->handed == round->count) {
 		if (!last)
 			pool_submit(merge->pool, &merge->task);

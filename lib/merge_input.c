@@ -299,7 +299,8 @@ static int read_batch(struct merge_input *input, struct batch *batch)
 /* Can more be read without letting go of what waits? */
 static bool can_read_on(const struct merge_input *input)
 {
-	return !input->waiting.count && !input->exhausted && input->ahead_bytes < AHEAD_MAX;
+	return !input->waiting.count && !input->stopped && !input->exhausted &&
+	       input->ahead_bytes < AHEAD_MAX;
 }
 
 /* One more batch to those that wait. 0 or -errno. */
@@ -312,8 +313,9 @@ static int read_on(struct merge_input *input)
 		input->exhausted = true;
 		return err;
 	}
-	if (batch.type == BATCH_EVENTS) {
+	if (batch.type == BATCH_EVENTS || batch.type == BATCH_LEGS) {
 		input->waiting = batch;
+		input->stopped = !batch.count;
 		return 0;
 	}
 	if (batch.type == BATCH_ANCHORS)
@@ -341,7 +343,7 @@ int merge_input_read_ahead(struct merge_input *input)
 static uint64_t next_event(const struct merge_input *input)
 {
 	if (input->waiting.count)
-		return input->waiting.events[0].time_ns;
+		return input->waiting.first_ns;
 	return input->exhausted ? UINT64_MAX : input->last_ns;
 }
 
@@ -373,7 +375,7 @@ static int take_batch(struct merge_input *input, struct batch *batch)
 		return 0;
 	*batch = input->waiting;
 	input->waiting.count = 0;
-	input->last_ns = batch->events[batch->count - 1].time_ns;
+	input->last_ns = batch->last_ns;
 	return 1;
 }
 
@@ -384,32 +386,10 @@ static void set_current(struct merge_input *input, const struct batch *batch)
 	input->timed = SIZE_MAX;
 }
 
-/* The next part of the events becomes legs; *batch is their counts. */
-static void make_legs(struct merge_input *input, struct batch *batch)
-{
-	const struct vnt_event *events = input->events.events + input->part;
-	size_t left = input->events.count - input->part;
-	struct legs *legs = &input->legs;
-	size_t count = left < legs->room ? left : legs->room;
-
-	input->end_ns = correct(input, events[count - 1].time_ns);
-	legs_make(input->maker, legs, events, count, &input->timeline, &input->piece,
-		  input->probes);
-	input->part += count;
-	set_current(input,
-		    &(struct batch){.type = BATCH_LEGS, .count = legs->count, .legs = legs->legs});
-	*batch = (struct batch){
-		.type = BATCH_COUNTS, .count = legs->ncounts, .counts = legs->counts};
-}
-
 int merge_input_next(struct merge_input *input, struct batch *batch)
 {
 	int err = 0;
 
-	if (input->part < input->events.count) {
-		make_legs(input, batch);
-		return 1;
-	}
 	if (input->delivered == input->nahead) {
 		drop_rows(input);
 		if (can_read_on(input))
@@ -417,14 +397,8 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 	}
 	if (!err)
 		err = take_batch(input, batch);
-	if (err > 0 && batch->type == BATCH_EVENTS && input->maker) {
-		input->events = *batch;
-		input->part = 0;
-		make_legs(input, batch);
-		return 1;
-	}
-	if (err > 0 && batch->type == BATCH_EVENTS)
-		input->end_ns = correct(input, batch->events[batch->count - 1].time_ns);
+	if (err > 0 && batch_has_events(batch))
+		input->end_ns = correct(input, batch->last_ns);
 	if (err > 0 && merge_has_times(batch->type))
 		set_current(input, batch);
 	return err;
@@ -432,14 +406,13 @@ int merge_input_next(struct merge_input *input, struct batch *batch)
 
 size_t merge_input_memory(const struct merge_input *input)
 {
-	return fetch_memory(&input->fetch) + input->ahead_bytes + legs_memory(&input->legs);
+	return fetch_memory(&input->fetch) + input->ahead_bytes;
 }
 
 void merge_input_release(struct merge_input *input)
 {
 	fetch_stop(&input->fetch);
 	drop_rows(input);
-	legs_close(&input->legs);
 	free(input->ahead);
 	free(input->anchors);
 	free(input->domains);

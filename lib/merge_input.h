@@ -31,18 +31,16 @@ struct merge_input {
 	size_t nahead;
 	size_t ahead_room;
 	size_t ahead_bytes;
-	size_t delivered;         /* of `ahead` */
-	struct batch waiting;     /* events behind them; count 0 if none */
-	bool exhausted;           /* there is nothing behind them */
-	struct legs_maker *maker; /* of all inputs, if events become legs; else NULL */
-	struct legs legs;         /* these */
-	struct batch events;      /* ... and those that are becoming it, a part at a time, */
-	size_t part;              /* ... the next one from here on */
-	struct batch batch;       /* events, legs or epochs that are being taken; empty at first */
-	size_t at;                /* the next one of them */
-	size_t timed;             /* the one of them whose time on the merge's clock is time_ns */
+	size_t delivered;        /* of `ahead` */
+	struct batch waiting;    /* events, or legs, behind them; count 0 if none */
+	bool stopped;            /* events are behind them, but not before the merge begins */
+	bool exhausted;          /* there is nothing behind them */
+	struct legs_shape shape; /* of what events become, if that is legs */
+	struct batch batch;      /* events, legs or epochs that are being taken; empty at first */
+	size_t at;               /* the next one of them */
+	size_t timed;            /* the one of them whose time on the merge's clock is time_ns */
 	uint64_t time_ns;
-	uint64_t end_ns;  /* ... and that of the last one; only of events */
+	uint64_t end_ns;  /* ... and that of the last event; only of events and legs */
 	uint64_t last_ns; /* of the events handed out so far */
 	uint64_t next_ns; /* epochs that are being taken: no event behind them is older */
 	struct activity activity;

@@ -21,16 +21,9 @@ static int make_room(struct merge *merge)
 	return 0;
 }
 
+/* Legs take the place of events. */
 static int make_legs_room(struct merge *merge)
 {
-	size_t room = LEGS_EVENTS_ALL / merge->ninputs;
-
-	room = room < LEGS_EVENTS_MIN ? LEGS_EVENTS_MIN : room > LEGS_EVENTS ? LEGS_EVENTS : room;
-	for (size_t i = 0; i < merge->ninputs; i++) {
-		merge->inputs[i].maker = merge->maker;
-		if (legs_open(&merge->inputs[i].legs, room))
-			return -ENOMEM;
-	}
 	for (int i = 0; i < 2 * ROUND; i++) {
 		struct merged *merged = &merge->rounds[i / ROUND].merged[i % ROUND];
 
@@ -45,10 +38,17 @@ static int make_legs_room(struct merge *merge)
 
 int merge_legs(struct merge *merge, uint64_t span_ns)
 {
-	merge->maker = calloc(1, sizeof(*merge->maker));
-	if (!merge->maker)
-		return -ENOMEM;
-	merge->maker->span_ns = span_ns < UINT32_MAX ? span_ns : UINT32_MAX;
+	for (size_t i = 0; i < merge->ninputs; i++) {
+		struct merge_input *input = &merge->inputs[i];
+
+		input->shape = (struct legs_shape){
+			.span_ns = span_ns < UINT32_MAX ? span_ns : UINT32_MAX,
+			.timeline = &input->timeline,
+			.probes = input->probes,
+		};
+		reader_make_legs(input->reader, &input->shape);
+	}
+	merge->has_legs = true;
 	return make_legs_room(merge);
 }
 
@@ -140,9 +140,9 @@ int merge_open(struct merge **merge, struct reader **readers, size_t count, enum
 	err = pool_open(&self->pool);
 	if (!err && clock == MERGE_CLOCK_AUTO && !clocks)
 		err = estimate_clocks(self, readers, log, log_context, reason);
-	for (size_t i = 0; !err && i < count; i++)
-		fetch_start(&self->inputs[i].fetch, readers[i], self->pool, log, log_context);
 	for (size_t i = 0; !err && i < count; i++) {
+		reader_hold(readers[i], true);
+		fetch_open(&self->inputs[i].fetch, readers[i], log, log_context);
 		err = merge_input_read_ahead(&self->inputs[i]);
 		if (err && err != -ENOMEM)
 			reader_explain(readers[i], err, reason, MERGE_REASON_MAX);
@@ -192,7 +192,6 @@ void merge_close(struct merge *merge)
 		free(merge->rounds[i / ROUND].merged[i % ROUND].legs);
 		free(merge->rounds[i / ROUND].merged[i % ROUND].rows);
 	}
-	free(merge->maker);
 	free(merge->ranges.rows);
 	trace_info_release(&merge->info);
 	free(merge);

@@ -17,10 +17,6 @@
 #define DECODED_AHEAD (1u << 16)
 _Static_assert(DECODED % DECODER_CHUNK == 0, "what is kept of a damaged block is always the same");
 
-/* Events that become legs at a time: of all inputs, but that many of each. */
-#define LEGS_EVENTS_ALL (1u << 15)
-#define LEGS_EVENTS_MIN 256
-
 /* One batch, and what it is in. */
 struct merged {
 	struct batch batch;
@@ -58,7 +54,8 @@ struct merge {
 	struct source sources[SORT_MAX]; /* ... of all inputs, one's behind another's, */
 	struct sorter sorter;            /* and their times since the first one */
 	struct merged *making;
-	struct legs_maker *maker; /* if events become legs, else NULL */
+	bool started;  /* to read ahead */
+	bool has_legs; /* in place of events */
 	uint32_t nlegs;
 	struct pool *pool;
 	struct task task;    /* makes a round */

@@ -5,6 +5,7 @@
 #include "codec.h"
 #include "columns.h"
 #include "header.h"
+#include "legs.h"
 #include "parts.h"
 #include "reader.h"
 #include "rows.h"
@@ -19,20 +20,26 @@ struct reader {
 	struct decoder *decoder;
 	struct trace_info info;
 	uint64_t tag;
-	bool numbered;         /* the blocks */
-	struct buffer rows[2]; /* of the last batch, and of the last but one */
-	int side;              /* the latter: where the next one goes */
-	uint64_t start;        /* events in the files before */
-	uint64_t position;     /* ... and those read or known to be missing */
-	uint64_t watermark_ns; /* the time of the last of them; 0 before the first */
-	uint64_t last_ns;      /* of the events handed out */
-	size_t batch_max;      /* events */
-	size_t left;           /* events of the last block that were not decoded yet */
-	uint64_t until_ns;     /* the time of the last of them */
+	bool numbered;                  /* the blocks */
+	struct buffer rows[2];          /* of the last batch, and of the last but one */
+	int side;                       /* the latter: where the next one goes */
+	uint64_t start;                 /* events in the files before */
+	uint64_t position;              /* ... and those read or known to be missing */
+	uint64_t watermark_ns;          /* the time of the last of them; 0 before the first */
+	uint64_t last_ns;               /* of the events handed out */
+	size_t batch_max;               /* events */
+	size_t left;                    /* events of the last block that were not decoded yet */
+	uint64_t until_ns;              /* the time of the last of them */
+	const struct legs_shape *shape; /* or NULL: events stay what they are */
+	struct legs legs[2];            /* of the last batch, and of the last but one */
 	struct loss_row missing;
 	struct loss_row loss; /* `missing`, as it was handed out */
-	struct batch held;    /* what came behind it */
-	bool holding;
+	struct batch next[2]; /* what comes behind the last batch */
+	size_t nnext;
+	bool hold; /* blocks of events, */
+	bool held; /* as this one: */
+	struct vnt_block block;
+	const uint8_t *payload;
 };
 
 static int buffer_reserve(struct buffer *buffer, size_t size)
@@ -73,19 +80,59 @@ static void *reader_room(struct reader *reader, size_t size)
 	return buffer_reserve(rows, size) ? NULL : rows->bytes;
 }
 
-/* The next events of a block: `left` in all. */
-static int reader_take_events(struct reader *reader, size_t left, struct batch *batch)
+static int reader_take_events(struct reader *reader, size_t max, struct batch *batch)
 {
-	size_t max = left < reader->batch_max ? left : reader->batch_max;
 	struct vnt_event *events = reader_room(reader, max * sizeof(*events));
 	int count = events ? decoder_next(reader->decoder, events, max) : -ENOMEM;
+
+	if (count > 0)
+		*batch = (struct batch){.type = BATCH_EVENTS,
+					.count = count,
+					.events = events,
+					.first_ns = events[0].time_ns,
+					.last_ns = events[count - 1].time_ns};
+	return count;
+}
+
+/* *batch is the counts, and the legs come next. */
+static int reader_take_legs(struct reader *reader, size_t max, struct batch *batch)
+{
+	struct legs *legs = &reader->legs[reader->side];
+	int count;
+
+	if (legs->room < max) {
+		legs_close(legs);
+		if (legs_open(legs, reader->batch_max))
+			return -ENOMEM;
+	}
+	count = decoder_next_legs(reader->decoder, reader->shape, legs, max);
+	if (count <= 0)
+		return count;
+	*batch = (struct batch){.type = BATCH_COUNTS,
+				.count = legs->ncounts,
+				.counts = legs->counts,
+				.first_ns = legs->first_ns,
+				.last_ns = legs->last_ns};
+	reader->next[0] = *batch;
+	reader->next[0].type = BATCH_LEGS;
+	reader->next[0].count = legs->count;
+	reader->next[0].legs = legs->legs;
+	reader->nnext = 1;
+	return count;
+}
+
+/* The next events of a block: `left` in all. */
+static int reader_take(struct reader *reader, size_t left, struct batch *batch)
+{
+	size_t max = left < reader->batch_max ? left : reader->batch_max;
+	int count = reader->shape ? reader_take_legs(reader, max, batch)
+				  : reader_take_events(reader, max, batch);
 
 	if (count < 0)
 		return count;
 	reader->left = left - count;
-	reader->last_ns = events[count - 1].time_ns;
+	reader->last_ns = batch->last_ns;
 	reader->side = !reader->side;
-	*batch = (struct batch){.type = BATCH_EVENTS, .count = count, .events = events};
 	return 0;
 }
 
@@ -98,7 +145,7 @@ static int reader_events(struct reader *reader, const struct vnt_block *block,
 		return -EBADMSG;
 	reader->until_ns = block->last_ns;
 	err = decoder_begin(reader->decoder, payload, block->raw, block, reader->info.nprobes);
-	return err ? err : reader_take_events(reader, block->rows, batch);
+	return err ? err : reader_take(reader, block->rows, batch);
 }
 
 static int reader_rows(struct reader *reader, const struct row_type *type,
@@ -174,8 +221,12 @@ static void reader_count(struct reader *reader, const struct vnt_block *block, b
 	reader->watermark_ns = block->last_ns;
 }
 
+/* Before *batch and what is behind that. */
 static void reader_take_loss(struct reader *reader, struct batch *batch)
 {
+	reader->next[reader->nnext ? 1 : 0] = reader->next[0];
+	reader->next[0] = *batch;
+	reader->nnext += batch->count > 0;
 	reader->loss = reader->missing;
 	reader->loss.probe = ANY_PROBE;
 	reader->loss.cpu = ANY_CPU;
@@ -195,26 +246,50 @@ static void reader_spoil(struct reader *reader)
 	parts_spoil(reader->parts);
 }
 
+/* As parts_next(), or once more the block that was held. */
+static int reader_block(struct reader *reader, struct vnt_block *block, const uint8_t **payload)
+{
+	if (!reader->held)
+		return parts_next(reader->parts, block, payload);
+	*block = reader->block;
+	*payload = reader->payload;
+	reader->held = false;
+	return 1;
+}
+
+static int reader_hold_block(struct reader *reader, const struct vnt_block *block,
+			     const uint8_t *payload, struct batch *batch)
+{
+	reader->block = *block;
+	reader->payload = payload;
+	reader->held = true;
+	*batch = (struct batch){.type = BATCH_EVENTS};
+	return 1;
+}
+
 int reader_next(struct reader *reader, struct batch *batch)
 {
 	const uint8_t *payload;
 	struct vnt_block block;
 	int err;
 
-	if (reader->holding) {
-		reader->holding = false;
-		*batch = reader->held;
+	if (reader->nnext) {
+		*batch = reader->next[0];
+		reader->next[0] = reader->next[1];
+		reader->nnext--;
 		return 1;
 	}
 	if (reader->left) {
-		err = reader_take_events(reader, reader->left, batch);
+		err = reader_take(reader, reader->left, batch);
 		if (err != -EBADMSG)
 			return err ? err : 1;
 		reader_spoil(reader);
 	}
-	while ((err = parts_next(reader->parts, &block, &payload)) > 0) {
+	while ((err = reader_block(reader, &block, &payload)) > 0) {
 		bool plausible = reader_plausible(reader, &block);
 
+		if (reader->hold && block.type == BLOCK_EVENTS)
+			return reader_hold_block(reader, &block, payload, batch);
 		err = plausible ? reader_decode(reader, &block, payload, batch) : -EBADMSG;
 		if (err == -ENOMEM)
 			return err;
@@ -227,15 +302,13 @@ int reader_next(struct reader *reader, struct batch *batch)
 		parts_accept(reader->parts);
 		if (!batch->count)
 			continue;
-		if (reader->missing.count) {
-			reader->held = *batch;
-			reader->holding = true;
+		if (reader->missing.count)
 			reader_take_loss(reader, batch);
-		}
 		return 1;
 	}
 	if (err || !reader->missing.count)
 		return err;
+	batch->count = 0;
 	reader_take_loss(reader, batch);
 	return 1;
 }
@@ -347,7 +420,8 @@ uint64_t reader_offset(const struct reader *reader)
 size_t reader_memory(const struct reader *reader)
 {
 	return parts_memory(reader->parts) + decoder_memory(reader->decoder) +
-	       reader->rows[0].size + reader->rows[1].size;
+	       reader->rows[0].size + reader->rows[1].size + legs_memory(&reader->legs[0]) +
+	       legs_memory(&reader->legs[1]);
 }
 
 void reader_set_log(struct reader *reader, log_fn log, void *log_context)
@@ -370,6 +444,16 @@ void reader_limit(struct reader *reader, size_t events)
 	reader->batch_max = events;
 }
 
+void reader_make_legs(struct reader *reader, const struct legs_shape *shape)
+{
+	reader->shape = shape;
+}
+
+void reader_hold(struct reader *reader, bool hold)
+{
+	reader->hold = hold;
+}
+
 int reader_mark(struct reader *reader)
 {
 	return parts_mark(reader->parts);
@@ -388,7 +472,8 @@ int reader_rewind(struct reader *reader)
 	reader->last_ns = 0;
 	reader->left = 0;
 	reader->missing = (struct loss_row){0};
-	reader->holding = false;
+	reader->nnext = 0;
+	reader->held = false;
 	return parts_rewind(reader->parts);
 }
 
@@ -399,7 +484,9 @@ void reader_close(struct reader *reader)
 	parts_close(reader->parts);
 	decoder_close(reader->decoder);
 	trace_info_release(&reader->info);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		free(reader->rows[i].bytes);
+		legs_close(&reader->legs[i]);
+	}
 	free(reader);
 }

@@ -12,6 +12,7 @@
 
 #include "trace.h"
 
+struct legs_shape; /* legs.h */
 struct reader;
 
 /*
@@ -58,6 +59,13 @@ bool reader_is_growing(const struct reader *reader);
 
 /* From now on a batch has at most so many events, and a block of more comes in several. */
 void reader_limit(struct reader *reader, size_t events);
+
+/* From now on counts and legs of events come in their place, in two batches: what comes in one now is put
+ * together. `shape` is not copied. Before any events were read. */
+void reader_make_legs(struct reader *reader, const struct legs_shape *shape);
+
+/* While this is true, events that would come next are not decoded: what comes is an empty batch of them. */
+void reader_hold(struct reader *reader, bool hold);
 
 /*
  * To read the batches twice: marks the place right after the header, to which reader_rewind() returns

@@ -106,6 +106,35 @@ struct timeline_piece timeline_at(const struct timeline *timeline, size_t *near,
 	return timeline->pieces[*near];
 }
 
+/* As timeline_apply(); all are in the piece. Nearly always that is but a shift. */
+static void timeline_apply_all(const struct timeline_piece *piece, uint64_t *times, size_t count)
+{
+	uint64_t end;
+
+	if (piece->slope || __builtin_add_overflow(times[0], piece->shift_ns, &end) ||
+	    __builtin_add_overflow(times[count - 1], piece->shift_ns, &end)) {
+		for (size_t i = 0; i < count; i++)
+			times[i] = timeline_apply(piece, times[i]);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		times[i] += piece->shift_ns;
+}
+
+void timeline_map_all(const struct timeline *timeline, size_t *near, uint64_t *times, size_t count)
+{
+	for (size_t i = 0, end; i < count && timeline->count; i = end) {
+		uint64_t last_ns;
+		struct timeline_piece piece = timeline_at(timeline, near, times[i], &last_ns);
+
+		end = count;
+		if (times[end - 1] > last_ns)
+			for (end = i + 1; times[end] <= last_ns; end++)
+				;
+		timeline_apply_all(&piece, times + i, end - i);
+	}
+}
+
 void timeline_release(struct timeline *timeline)
 {
 	free(timeline->pieces);

@@ -81,6 +81,9 @@ static inline uint64_t timeline_map(const struct timeline *timeline, size_t *nea
 	return timeline_apply(&timeline->pieces[*near], time_ns);
 }
 
+/* The same of many, in their order. */
+void timeline_map_all(const struct timeline *timeline, size_t *near, uint64_t *times, size_t count);
+
 void timeline_release(struct timeline *timeline);
 
 #endif

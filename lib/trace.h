@@ -272,7 +272,15 @@ struct batch {
 		const struct leg *legs;
 	};
 	uint64_t now_ns; /* of epochs from a merge: where they are in the order of time; else 0 */
+	/* Of events and legs from a reader: when the first and the last event was, as the trace has it. */
+	uint64_t first_ns;
+	uint64_t last_ns;
 };
+
+static inline bool batch_has_events(const struct batch *batch)
+{
+	return batch->count && (batch->type == BATCH_EVENTS || batch->type == BATCH_LEGS);
+}
 
 /* Where lib/ says what it can't return: a damaged range, a guess made. One line, no newline. */
 typedef void (*log_fn)(void *context, const char *line);

@@ -10,7 +10,13 @@ static struct batch made;
 
 static void note(enum batch_type type, const void *rows, size_t count)
 {
-	const struct batch batch = {.type = type, .count = count, .rows = rows};
+	activity_note(&activity, &(struct batch){.type = type, .count = count, .rows = rows});
+}
+
+static void note_event(uint64_t time_ns)
+{
+	const struct batch batch = {
+		.type = BATCH_EVENTS, .count = 1, .first_ns = time_ns, .last_ns = time_ns};
 
 	activity_note(&activity, &batch);
 }
@@ -19,11 +25,10 @@ static void note(enum batch_type type, const void *rows, size_t count)
 static void begin(void)
 {
 	const struct epoch_row rows[] = {{100, 0, 1}, {100, 1, 1}, {100, 2, 1}, {200, 1, 0}};
-	const struct vnt_event event = {.time_ns = 500};
 
 	cr_assert_eq(activity_open(&activity, PROBES), 0);
 	note(BATCH_EPOCHS, rows, 4);
-	note(BATCH_EVENTS, &event, 1);
+	note_event(500);
 	cr_assert(!activity_next(&activity, &made));
 }
 

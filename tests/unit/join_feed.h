@@ -19,7 +19,6 @@ static inline int feed_put_join(void *join, const struct legs *legs)
 	return err;
 }
 
-/* Of events without packet numbers. */
 static inline int feed_join(struct join *join, const struct vnt_event *events, size_t count)
 {
 	static struct legs_feed feed;

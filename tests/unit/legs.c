@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Journeys joined from legs, of random traffic in several traces, against the definition: by event, in order of
- * time, and at the same time in that of the traces.
+ * Journeys joined from the legs that blocks of random traffic in several traces are decoded to, against the
+ * definition: by event, in order of time, and at the same time in that of the traces.
  */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdlib.h>
 
+#include "lib/columns.h"
+#include "lib/legs.h"
 #include "lib/map.h"
 #include "lib/spill.h"
 
@@ -46,6 +48,7 @@ struct scene {
 	struct leg legs[INPUTS * EVENTS_MAX];
 	size_t nlegs;
 	struct probe probes[INPUTS * PROBES];
+	struct timeline timelines[INPUTS]; /* from the clock of each trace */
 };
 
 static uint64_t random_below(struct scene *scene, uint64_t limit)
@@ -54,15 +57,11 @@ static uint64_t random_below(struct scene *scene, uint64_t limit)
 	return (scene->seed >> 33) % limit;
 }
 
-/*
- * Few packets, that all inputs see: each has its own numbers for them, and often none. Now and then one is sent
- * again, and is another one to its trace.
- */
+/* Few packets, that all inputs see. Now and then one is sent again, not always as it was. */
 static void make_input(struct scene *scene, unsigned int input, uint64_t step_ns)
 {
 	uint64_t time_ns = 1000 + random_below(scene, 10 * step_ns);
 	struct vnt_event packets[PACKETS];
-	uint32_t number = input;
 
 	for (size_t i = 0; i < scene->count; i++) {
 		uint64_t key = i < PACKETS ? i : random_below(scene, PACKETS);
@@ -75,13 +74,27 @@ static void make_input(struct scene *scene, unsigned int input, uint64_t step_ns
 				.payload = 50 + random_below(scene, 2),
 				.flags = random_below(scene, 4) ? 0 : VNT_PACKET_TCP_DATA,
 				.segment = random_below(scene, 16) ? 0 : 10,
-				.packet = random_below(scene, 4) ? ++number : 0,
 			};
 		time_ns += random_below(scene, 3) ? 0 : random_below(scene, step_ns);
 		scene->events[input][i] = packets[key];
 		scene->events[input][i].time_ns = time_ns;
 		scene->events[input][i].probe = random_below(scene, PROBES);
 	}
+}
+
+/* Each clock is off, and in the middle it stops for a while. */
+static void make_clock(struct scene *scene, unsigned int input, uint64_t step_ns)
+{
+	const struct vnt_event *middle = &scene->events[input][scene->count / 2];
+	uint64_t off_ns = random_below(scene, 4 * step_ns), stop_ns = random_below(scene, 100);
+	struct timeline *timeline = &scene->timelines[input];
+
+	timeline_release(timeline);
+	cr_assert_eq(timeline_add(timeline, 0, off_ns), 0);
+	cr_assert_eq(timeline_add(timeline, middle->time_ns, middle->time_ns + off_ns), 0);
+	cr_assert_eq(timeline_add(timeline, middle->time_ns + 1,
+				  middle->time_ns + 1 + off_ns + stop_ns * step_ns),
+		     0);
 }
 
 static int compare_seen(const void *left, const void *right)
@@ -110,7 +123,7 @@ static uint32_t data_of(const struct vnt_event *event)
 /* The definition: for each event that no journey has, gather its journey. */
 static void join_naively(struct scene *scene, uint64_t horizon_ns, struct records *records)
 {
-	size_t count = 0;
+	size_t count = 0, near = 0;
 
 	for (unsigned int input = 0; input < INPUTS; input++) {
 		for (size_t i = 0; i < scene->count; i++) {
@@ -118,6 +131,8 @@ static void join_naively(struct scene *scene, uint64_t horizon_ns, struct record
 
 			*seen = (struct seen){scene->events[input][i], input, i, false};
 			seen->event.probe += input * PROBES;
+			seen->event.time_ns =
+				timeline_map(&scene->timelines[input], &near, seen->event.time_ns);
 		}
 	}
 	qsort(scene->seen, count, sizeof(*scene->seen), compare_seen);
@@ -156,36 +171,62 @@ static int compare_legs(const void *left, const void *right)
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-/* All inputs', made of parts of random size. */
+/* Those of a block, taken so many events at a time. */
+static void decode_legs(struct scene *scene, const struct legs_shape *shape,
+			const struct vnt_event *events, size_t count, size_t room)
+{
+	static uint8_t payload[COLUMNS_MAX];
+	struct vnt_block block = {
+		.rows = count, .first_ns = events[0].time_ns, .last_ns = events[count - 1].time_ns};
+	struct encoder *encoder;
+	struct decoder *decoder;
+	struct legs legs = {0};
+	size_t size, sightings = 0, counted = 0;
+	int got;
+
+	cr_assert_eq(encoder_open(&encoder), 0);
+	size = encoder_run(encoder, events, count, payload);
+	encoder_close(encoder);
+	cr_assert_eq(decoder_open(&decoder), 0);
+	cr_assert_eq(decoder_begin(decoder, payload, size, &block, PROBES), 0);
+	cr_assert_eq(legs_open(&legs, room), 0);
+	while ((got = decoder_next_legs(decoder, shape, &legs, room)) > 0) {
+		for (size_t i = 0; i < legs.count; i++) {
+			sightings += legs.legs[i].count;
+			scene->legs[scene->nlegs] = legs.legs[i];
+			scene->legs[scene->nlegs].number = scene->nlegs;
+			scene->nlegs++;
+		}
+		for (size_t i = 0; i < legs.ncounts; i++)
+			counted += legs.counts[i].events;
+	}
+	cr_assert_eq(got, 0);
+	cr_assert(eq(sz, sightings, count));
+	cr_assert(eq(sz, counted, count));
+	legs_close(&legs);
+	decoder_close(decoder);
+}
+
+/* All inputs', of blocks of random size. */
 static void make_legs(struct scene *scene, uint64_t span_ns, size_t part_max)
 {
-	static struct legs_maker maker;
-	static struct legs legs;
-	const struct timeline timeline = {0};
-
-	if (!legs.room)
-		cr_assert_eq(legs_open(&legs, LEGS_EVENTS), 0);
 	scene->nlegs = 0;
 	for (uint16_t input = 0; input < INPUTS; input++) {
 		uint16_t probes[PROBES];
-		size_t near = 0;
+		const struct legs_shape shape = {
+			.span_ns = span_ns < UINT32_MAX ? span_ns : UINT32_MAX,
+			.timeline = &scene->timelines[input],
+			.probes = probes,
+		};
 
-		memset(&maker, 0, sizeof(maker));
-		maker.span_ns = span_ns < UINT32_MAX ? span_ns : UINT32_MAX;
 		for (uint16_t i = 0; i < PROBES; i++) {
 			probes[i] = input * PROBES + i;
 			scene->probes[probes[i]].input = input;
 		}
 		for (size_t done = 0, n; done < scene->count; done += n) {
-			n = 1 + random_below(scene, part_max);
+			n = 1 + random_below(scene, 3 * part_max);
 			n = n < scene->count - done ? n : scene->count - done;
-			legs_make(&maker, &legs, scene->events[input] + done, n, &timeline, &near,
-				  probes);
-			for (size_t i = 0; i < legs.count; i++) {
-				scene->legs[scene->nlegs] = legs.legs[i];
-				scene->legs[scene->nlegs].number = scene->nlegs;
-				scene->nlegs++;
-			}
+			decode_legs(scene, &shape, scene->events[input] + done, n, part_max);
 		}
 	}
 	qsort(scene->legs, scene->nlegs, sizeof(*scene->legs), compare_legs);
@@ -254,17 +295,21 @@ static void check(struct scene *scene, uint64_t horizon_ns, size_t part_max)
 Test(legs, are_joined_as_events_are)
 {
 	static const uint64_t horizons_ns[] = {0, 5, 60, 700, 20000, UINT64_MAX};
-	static const size_t parts[] = {3, 50, LEGS_EVENTS};
+	static const size_t parts[] = {20, 300, EVENTS_MAX};
 	struct scene *scene = calloc(1, sizeof(*scene));
 
 	for (uint64_t seed = 1; seed <= 8; seed++) {
 		scene->seed = seed;
 		scene->count = seed < 8 ? 800 : EVENTS_MAX;
-		for (unsigned int input = 0; input < INPUTS; input++)
+		for (unsigned int input = 0; input < INPUTS; input++) {
 			make_input(scene, input, seed % 4 ? 20 : 1ull << 30);
+			make_clock(scene, input, seed % 4 ? 20 : 1ull << 30);
+		}
 		for (size_t i = 0; i < sizeof(horizons_ns) / sizeof(horizons_ns[0]); i++)
 			for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++)
 				check(scene, horizons_ns[i], parts[k]);
 	}
+	for (unsigned int input = 0; input < INPUTS; input++)
+		timeline_release(&scene->timelines[input]);
 	free(scene);
 }

@@ -8,36 +8,63 @@
 
 #include "lib/legs.h"
 
-/* Of one stream of events; all zero at first, but for maker.span_ns where events have packet numbers. */
+#define FEED_EVENTS 2048
+
+/* Of one stream of events; all zero at first. */
 struct legs_feed {
-	struct legs_maker maker;
 	struct legs legs;
 	uint32_t number;
 	uint64_t now_ns;
-	struct vnt_event events[LEGS_EVENTS];
-	uint16_t probes[MAX_PROBES];
 };
 
-/* The first events, at most LEGS_EVENTS, to feed->legs; returns how many. An event that is older than one before
+/* What an event is alone. */
+static inline struct leg leg_of(const struct vnt_event *event)
+{
+	return (struct leg){
+		.flow = event->flow,
+		.key = event->key,
+		.first_ns = event->time_ns,
+		.count = 1,
+		.segment = event->segment,
+		.length = event->length,
+		.payload = event->payload,
+		.flags = event->flags,
+		.id = event->id,
+		.probes = {event->probe},
+	};
+}
+
+static inline struct count_row count_of(const struct vnt_event *event, uint64_t time_ns)
+{
+	return (struct count_row){
+		.probe = event->probe,
+		.cpu = event->cpu,
+		.events = 1,
+		.outer = event->outer,
+		.bytes = event->length,
+		.first_ns = time_ns,
+		.last_ns = time_ns,
+	};
+}
+
+/* The first events, at most FEED_EVENTS, to feed->legs; returns how many. An event that is older than one before
  * counts as of the same time. */
 static inline size_t feed_legs(struct legs_feed *feed, const struct vnt_event *events, size_t count)
 {
-	const struct timeline timeline = {0};
-	size_t near = 0;
+	struct legs *legs = &feed->legs;
 
-	count = count < LEGS_EVENTS ? count : LEGS_EVENTS;
-	if (!feed->legs.room)
-		cr_assert_eq(legs_open(&feed->legs, LEGS_EVENTS), 0);
+	count = count < FEED_EVENTS ? count : FEED_EVENTS;
+	if (!legs->room)
+		cr_assert_eq(legs_open(legs, FEED_EVENTS), 0);
 	for (size_t i = 0; i < count; i++) {
-		feed->events[i] = events[i];
 		if (events[i].time_ns > feed->now_ns)
 			feed->now_ns = events[i].time_ns;
-		feed->events[i].time_ns = feed->now_ns;
-		feed->probes[events[i].probe] = events[i].probe;
+		legs->legs[i] = leg_of(&events[i]);
+		legs->legs[i].first_ns = feed->now_ns;
+		legs->legs[i].number = feed->number++;
+		legs->counts[i] = count_of(&events[i], feed->now_ns);
 	}
-	legs_make(&feed->maker, &feed->legs, feed->events, count, &timeline, &near, feed->probes);
-	for (size_t i = 0; i < feed->legs.count; i++)
-		feed->legs.legs[i].number = feed->number++;
+	legs->count = legs->ncounts = count;
 	return count;
 }
 

@@ -38,9 +38,6 @@ struct content {
 /* Two domains, four probes of a new recording. */
 void small_info(struct trace_info *info);
 
-/* As they were written, without the numbers of their packets: to `to`, at most BLOCK_ROWS. */
-const struct vnt_event *without_packets(const struct batch *batch, struct vnt_event *to);
-
 /* Deterministic events of `npackets` packets at the four probes. */
 struct vnt_event *make_events(size_t npackets, uint64_t start_ns);
 

@@ -27,15 +27,6 @@ void small_info(struct trace_info *info)
 	}
 }
 
-const struct vnt_event *without_packets(const struct batch *batch, struct vnt_event *to)
-{
-	for (size_t i = 0; i < batch->count; i++) {
-		to[i] = batch->events[i];
-		to[i].packet = 0;
-	}
-	return to;
-}
-
 struct vnt_event *make_events(size_t npackets, uint64_t start_ns)
 {
 	struct vnt_event *events = calloc(npackets * 4 + 1, sizeof(*events));
@@ -177,7 +168,8 @@ static void content_add(struct content *content, const struct batch *batch)
 	if (batch->type == BATCH_EVENTS) {
 		content->events = reallocarray(content->events, content->nevents + batch->count,
 					       sizeof(*content->events));
-		without_packets(batch, &content->events[content->nevents]);
+		memcpy(&content->events[content->nevents], batch->events,
+		       batch->count * sizeof(*content->events));
 		content->nevents += batch->count;
 		return;
 	}
