@@ -76,7 +76,7 @@ lost_at() {
 	for which in first second last; do
 		lose "ip frag-off & 0x3fff == ${FRAG_OFF[$which]} numgen inc mod 10 == 9"
 		record_route udp
-		send_numbers $COUNT 4000 10.0.2.1 || true
+		send_lossy $COUNT 4000 10.0.2.1
 		report_path
 		count_lost "$NET_MID"
 		((dropped == COUNT / 10))
@@ -90,7 +90,7 @@ lost_at() {
 	cut_at_p2
 	lose "ip frag-off & 0x3fff == 0x00b9 numgen inc mod 2 == 1"
 	record_route udp
-	send_numbers $COUNT 2000 10.0.2.1 || true
+	send_lossy $COUNT 2000 10.0.2.1
 	report_path
 	count_lost "$NET_MID"
 	((dropped == COUNT / 2))
@@ -126,7 +126,7 @@ lost_at() {
 	cut_at_p2
 	lose "ip frag-off & 0x3fff != 0 ip id & 0x7 == 0x3"
 	record_route udp
-	send_numbers $COUNT 4000 10.0.2.1 || true
+	send_lossy $COUNT 4000 10.0.2.1
 	report_path
 	count_lost "$NET_MID"
 	((dropped % 3 == 0 && dropped < 3 * COUNT))

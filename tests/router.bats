@@ -94,7 +94,7 @@ record_kill() {
 @test "every tenth packet is dropped, IPv4" {
 	drop_every_tenth iptables
 	record_route 'udp port 5001'
-	send_numbers $COUNT 100 10.0.2.1 || true
+	send_lossy $COUNT 100 10.0.2.1
 	report_path
 	tenth_is_lost
 }
@@ -102,7 +102,7 @@ record_kill() {
 @test "every tenth packet is dropped, IPv6" {
 	drop_every_tenth ip6tables
 	record_route 'udp port 5001'
-	send_numbers $COUNT 100 fd02::1 || true
+	send_lossy $COUNT 100 fd02::1
 	report_path
 	tenth_is_lost
 }

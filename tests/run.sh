@@ -25,10 +25,10 @@ cd "$source_dir" || exit
 passed=0
 failed=0
 
-steps=(packages release sanitize model fuzz format tidy man shell unit unit-sanitize bats
+steps=(packages kernels release sanitize unit-sanitize model fuzz format tidy man shell unit bats
 	bats-sanitize guest bench)
 # They depend on nothing that others do meanwhile, and take what others leave of the CPUs.
-untimed=(model fuzz format tidy man shell)
+untimed=(kernels unit-sanitize model fuzz format tidy man shell)
 # Before these they have ended.
 timed=(bench)
 beside=()
@@ -37,6 +37,16 @@ step_packages() {
 	packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_NETWORK[@]}" "${PACKAGES_TEST[@]}" \
 		"${PACKAGES_GUEST[@]}"
 }
+
+# Guests find them there.
+step_kernels() (
+	BUILD=$release
+	# shellcheck source=tests/guest/kernel.bash
+	. tests/guest/kernel.bash
+	for kernel in "${!GUEST_KERNELS[@]}"; do
+		kernel_prepare "$kernel" || exit
+	done
+)
 
 step_release() {
 	build_in "$release" Release -DCMAKE_C_FLAGS=-Werror

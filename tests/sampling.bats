@@ -66,7 +66,7 @@ nothing_unaccounted() {
 	in_ns "$NET_MID" iptables -I FORWARD -p udp --dport 5001 \
 		-m statistic --mode nth --every 10 --packet 0 -j DROP
 	record_route --sample 1/4 'udp port 5001'
-	send_numbers $COUNT 100 10.0.2.1 20000 || true
+	send_lossy $COUNT 100 10.0.2.1 20000
 	report_path
 	in_ns "$NET_MID" iptables -F FORWARD
 	json '.loss[] | select(.from == "r/dev:p1:rx" and .to == "r/dev:p2:tx").ratio |
@@ -88,7 +88,7 @@ nothing_unaccounted() {
 @test "--max-overhead lowers the rate, and all is accounted for" {
 	record_begin full "$NET_H1" -i eth0 'udp port 5001'
 	record_start busy "$NET_H1" -v --max-overhead 0.1 -i eth0:tx 'udp port 5001'
-	send_numbers 300000 100 10.0.2.1 100000 || true
+	send_lossy 300000 100 10.0.2.1 100000
 	record_stop busy
 	record_stop full
 	cat "$NET_DIR/busy.err"

@@ -250,7 +250,7 @@ one_path() {
 	drop_every 10 -p udp --dport 5001
 	for address in 10.0.2.1 fd02::1; do
 		record_route --sample 1/4 'udp port 5001'
-		send_numbers $COUNT 1000 $address 20000 40 || true
+		send_lossy $COUNT 1000 $address 20000 40
 		report_path
 		json '.packets | .ambiguous == 0 and .observed > 400 and .observed < 600'
 		json '.packets.partial == ([.loss[].lost] | add)'
@@ -265,7 +265,7 @@ one_path() {
 	offloads off off off off
 	drop_every 10 -p udp --dport 5001
 	record_route 'udp port 5001'
-	send_numbers $COUNT 1000 10.0.2.1 20000 40 || true
+	send_lossy $COUNT 1000 10.0.2.1 20000 40
 	report_path
 	json "[.loss[].lost] | add == $COUNT / 10"
 	json ".packets | .partial == $COUNT / 10 and .ambiguous == 0"
@@ -275,7 +275,7 @@ one_path() {
 	offloads on on off off
 	drop_every 10 -p udp --dport 5001
 	record_route 'udp port 5001'
-	send_numbers $COUNT 1000 10.0.2.1 20000 40 || true
+	send_lossy $COUNT 1000 10.0.2.1 20000 40
 	report_path
 	[[ $(loss_of r/dev:p1:rx r/dev:p2:tx lost) == $((COUNT / 10)) ]]
 	[[ $(loss_of r/dev:p1:rx r/dev:p2:tx lost_bytes) == $((COUNT / 10 * 1028)) ]]

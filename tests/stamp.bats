@@ -341,12 +341,12 @@ segments_stamped() {
 	for mode in off on; do
 		in_ns "$NET_H1" ethtool -K eth0 tx $mode sg $mode tso $mode gso $mode >/dev/null
 		in_ns "$NET_MID" ethtool -K p2 tx $mode sg $mode tso $mode gso $mode >/dev/null
-		without=$(iperf 10.0.2.1 -t 2)
+		without=$(iperf 10.0.2.1 -t 1)
 		record_start h1 "$NET_H1" --stamp tcp -p dev:eth0:tx --sample 1/65536 'tcp port 5201'
-		with=$(iperf 10.0.2.1 -t 2)
+		with=$(iperf 10.0.2.1 -t 1)
 		record_stop h1
 		record_start h1 "$NET_H1" -p dev:eth0:tx --sample 1/65536 'tcp port 5201'
-		traced=$(iperf 10.0.2.1 -t 2)
+		traced=$(iperf 10.0.2.1 -t 1)
 		record_stop h1
 		echo "# measured: iperf3, TSO $mode: $without Mbit/s, $traced traced, $with stamped" >&3
 	done
@@ -371,7 +371,7 @@ ends() {
 
 	record_start h1 "$NET_H1" --stamp tcp,udp -i eth0
 	capture "$NET_H2" eth0 "$STAMPED_TCP"
-	iperf 10.0.2.1 -t 3 -b 50M >/dev/null &
+	iperf 10.0.2.1 -t 2 -b 50M >/dev/null &
 	client=$!
 	sleep 1
 	kill "-$1" "${RECORD_PID[h1]}"

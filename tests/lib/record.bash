@@ -162,11 +162,17 @@ scenario() {
 send_numbers() {
 	local receiver
 
-	ip netns exec "$NET_H2" "$UDPNUM" receive "$1" 2 "$3" 5001 </dev/null >"$NET_DIR/received" 3>&- &
+	ip netns exec "$NET_H2" "$UDPNUM" receive "$1" "${RECEIVER_WAITS:-2}" "$3" 5001 </dev/null \
+		>"$NET_DIR/received" 3>&- &
 	receiver=$!
 	wait_listening "$NET_H2" -u 5001 &&
 		in_ns "$NET_H1" "$UDPNUM" send "$1" "$2" "$3" 5001 "${4:-5000}" "${@:5}" &&
 		wait "$receiver"
+}
+
+# send_lossy ARGUMENT...: as send_numbers, where not all will arrive.
+send_lossy() {
+	RECEIVER_WAITS=0.5 send_numbers "$@" || true
 }
 
 # transfer ADDRESS BYTES WINDOW: from h1 to h2, by iperf3, with a window that no queue on the way is too short

@@ -9,7 +9,7 @@
  * as TOGETHER are given to the kernel as one super-packet (UDP_SEGMENT). With `options`, each has an IPv6 header
  * for destination options.
  * The receiver prints how many different numbers below COUNT came, and how many after a higher one; ends
- * when all have or none came for SECONDS, and fails unless all came, each once.
+ * when all have or none came for SECONDS (the first: ten times as long), and fails unless all came, each once.
  */
 #include <arpa/inet.h>
 #include <netinet/udp.h>
@@ -51,17 +51,19 @@ static int send_numbers(int fd, uint32_t count, size_t size, long rate, uint32_t
 	return 0;
 }
 
-static int receive_numbers(int fd, uint32_t count, int seconds)
+static int receive_numbers(int fd, uint32_t count, double seconds)
 {
 	uint8_t *seen = calloc(count, 1);
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	uint32_t number, different = 0, all = 0, highest = 0, overtaken = 0;
+	int wait_ms = seconds * 10000;
 
 	if (!seen)
 		return 1;
-	while (different < count && poll(&readable, 1, seconds * 1000) > 0) {
+	while (different < count && poll(&readable, 1, wait_ms) > 0) {
 		if (recv(fd, &number, sizeof(number), MSG_TRUNC) < (ssize_t)sizeof(number))
 			continue;
+		wait_ms = seconds * 1000;
 		number = ntohl(number);
 		all++;
 		overtaken += number < highest;
@@ -96,7 +98,7 @@ int main(int argc, char **argv)
 		return usage();
 	count = strtoul(argv[2], NULL, 10);
 	number = strtol(argv[3], NULL, 10);
-	if (!count || number < (listening ? 1 : 4) || together < 1 ||
+	if (!count || number < (listening ? 0 : 4) || together < 1 ||
 	    number * together > SIZE_MAX_UDP)
 		return usage();
 	fd = open_socket(argv[4], argv[5], listening);
@@ -110,7 +112,7 @@ int main(int argc, char **argv)
 		perror("udpnum: cannot set IPV6_DSTOPTS");
 		return 1;
 	}
-	err = listening ? receive_numbers(fd, count, number)
+	err = listening ? receive_numbers(fd, count, strtod(argv[3], NULL))
 			: send_numbers(fd, count, number, rate, together);
 	close(fd);
 	return err;

@@ -8,6 +8,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "cpu_limit.h"
 #include "lib/flows.h"
 #include "lib/tuple.h"
 #include "segments_feed.h"
@@ -417,7 +418,7 @@ static int ignore(void *context, const struct journey *journey)
 }
 
 /* Of a sender that has one IP ID for all of them. */
-Test(segments_fragments, with_one_id_by_the_thousand_take_no_time, .timeout = 10)
+Test(segments_fragments, with_one_id_by_the_thousand_take_no_time, .init = limit_cpu)
 {
 	struct world world = {.datagrams = NULL};
 	struct segments *segments;

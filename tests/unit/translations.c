@@ -3,6 +3,7 @@
 #include <criterion/new/assert.h>
 #include <stdlib.h>
 
+#include "cpu_limit.h"
 #include "stats_feed.h"
 #include "lib/translations.h"
 
@@ -149,7 +150,7 @@ Test(translations, random_ones_are_found_by_their_definition)
 }
 
 /* A file may say anything: nothing takes long, nothing is endless. */
-Test(translations, lies_cost_no_more_than_truth, .timeout = 10)
+Test(translations, lies_cost_no_more_than_truth, .init = limit_cpu)
 {
 	for (uint64_t i = 0; i < 200000; i++)
 		add(7, 100 + i, UINT64_MAX - i);
