@@ -105,7 +105,7 @@ static int gather_batch(struct making *making, struct progress *progress)
 	if (err <= 0)
 		return err;
 	progress_batch(progress, making->merge, &batch);
-	err = share_memory(making);
+	err = batch.type == BATCH_COUNTS ? 0 : share_memory(making); /* they take next to none */
 	if (!err)
 		err = explain_join(making->stats, stats_put(making->stats, &batch));
 	return err ? err : 1;
