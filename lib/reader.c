@@ -257,6 +257,15 @@ static int reader_block(struct reader *reader, struct vnt_block *block, const ui
 	return 1;
 }
 
+/* One that is known to be damaged, or empty, ends nothing. */
+static bool reader_holds(const struct reader *reader, const struct vnt_block *block,
+			 const uint8_t *payload)
+{
+	return reader->hold && block->type == BLOCK_EVENTS && payload && block->rows &&
+	       block->major <= BLOCK_MAJOR;
+}
+
+/* What is missing before it comes first. */
 static int reader_hold_block(struct reader *reader, const struct vnt_block *block,
 			     const uint8_t *payload, struct batch *batch)
 {
@@ -264,6 +273,9 @@ static int reader_hold_block(struct reader *reader, const struct vnt_block *bloc
 	reader->payload = payload;
 	reader->held = true;
 	*batch = (struct batch){.type = BATCH_EVENTS};
+	reader_miss(reader, block->position, block->first_ns);
+	if (reader->missing.count)
+		reader_take_loss(reader, batch);
 	return 1;
 }
 
@@ -288,7 +300,7 @@ int reader_next(struct reader *reader, struct batch *batch)
 	while ((err = reader_block(reader, &block, &payload)) > 0) {
 		bool plausible = reader_plausible(reader, &block);
 
-		if (reader->hold && block.type == BLOCK_EVENTS)
+		if (plausible && reader_holds(reader, &block, payload))
 			return reader_hold_block(reader, &block, payload, batch);
 		err = plausible ? reader_decode(reader, &block, payload, batch) : -EBADMSG;
 		if (err == -ENOMEM)

@@ -342,3 +342,43 @@ Test(merge_damage, an_epoch_far_before_the_next_event)
 	cr_assert_eq(rows[BATCH_LOSSES], 300000);
 	cr_assert_eq(rows[BATCH_EPOCHS], 1);
 }
+
+/* An event, which is damaged, a clock reading, and another event. */
+static int make_late(const char *boot_id, uint64_t wall_ns)
+{
+	struct domain domain = {.clock = {.method = "reference"}};
+	struct probe probe = {.name = "dev:eth0:rx"};
+	const struct anchor_row anchor = {.mono_ns = 1000, .real_ns = 1000 + wall_ns};
+	int fd = memfd_create("trace", 0);
+	struct trace_info info = {};
+	struct writer *writer;
+	off_t at;
+
+	snprintf(domain.name, sizeof(domain.name), "%s", boot_id);
+	snprintf(domain.boot_id, sizeof(domain.boot_id), "%s", boot_id);
+	snprintf((char *)probe.recording, sizeof(probe.recording), "%s", boot_id);
+	cr_assert_eq(trace_info_add_domain(&info, &domain), 0);
+	cr_assert_eq(trace_info_add_probe(&info, &probe), 0);
+	cr_assert_eq(writer_open(&writer, fd, &info), 0);
+	at = lseek(fd, 0, SEEK_END) + sizeof(struct vnt_block);
+	put(writer, BATCH_EVENTS, &(struct vnt_event){.time_ns = 1000}, 1);
+	put(writer, BATCH_ANCHORS, &anchor, 1);
+	put(writer, BATCH_EVENTS, &(struct vnt_event){.time_ns = 2000}, 1);
+	writer_close(writer);
+	trace_info_release(&info);
+	cr_assert_eq(pwrite(fd, "\xff\xff\xff", 3, at), 3);
+	return fd;
+}
+
+Test(merge_damage, a_clock_reading_behind_damaged_events)
+{
+	const int fds[] = {make_late("a", 500), make_late("b", 700)};
+	struct merge *merge = open_merge(fds, 2);
+	struct totals totals;
+	int merged;
+
+	cr_assert_str_eq(merge_info(merge)->domains[1].clock.method, "realtime");
+	totals = run(merge, &merged);
+	cr_assert_eq(totals.events, 2);
+	cr_assert_eq(totals.damaged, 2);
+}
