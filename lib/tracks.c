@@ -47,17 +47,23 @@ static void load_durations(const struct load *load, uint32_t hop, uint32_t *dura
 		durations[i] = to[at] - to[at - 1];
 }
 
+/* A packet that came again is in front of those that set out meanwhile. */
 static int load_order(const struct load *load, struct reorder *reorder)
 {
-	uint64_t arrived_ns[ROWS_MAX];
+	uint64_t sent_ns[ROWS_MAX], arrived_ns[ROWS_MAX];
 	size_t words = row_words(load->nhops), count = load->nrows;
-	const struct row *row = NULL;
 
-	for (size_t i = 0; i < count; i++) {
-		row = (const struct row *)(load->rows + i * words);
-		arrived_ns[i] = row->first_ns + row->after_ns[load->nhops - 1];
+	for (size_t i = 0, at; i < count; i++) {
+		const struct row *row = (const struct row *)(load->rows + i * words);
+
+		for (at = i; at && sent_ns[at - 1] > row->first_ns; at--) {
+			sent_ns[at] = sent_ns[at - 1];
+			arrived_ns[at] = arrived_ns[at - 1];
+		}
+		sent_ns[at] = row->first_ns;
+		arrived_ns[at] = row->first_ns + row->after_ns[load->nhops - 1];
 	}
-	return row ? reorder_add(reorder, row->first_ns, arrived_ns, count) : 0;
+	return count ? reorder_add(reorder, sent_ns[count - 1], arrived_ns, count) : 0;
 }
 
 static int settled_rows(struct settled *settled, const struct load *load)

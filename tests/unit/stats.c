@@ -194,6 +194,21 @@ Test(stats, identical_packets_in_succession)
 	teardown(&f);
 }
 
+Test(stats, a_packet_that_comes_again_was_not_overtaken_meanwhile)
+{
+	struct fixture f;
+
+	setup(&f, NO_HORIZON);
+	see_path(&f, 1, "ab", 500);
+	see_path(&f, 2, "ab", 1000);
+	see_path(&f, 3, "ab", 1500);
+	see_path(&f, 2, "ab", 2000);
+	finish(&f);
+	cr_assert(eq(u64, f.report.paths[0].end_to_end.count, 4));
+	cr_assert(eq(u64, f.report.paths[0].reordered, 0));
+	teardown(&f);
+}
+
 Test(stats, not_yet_observing_is_no_loss)
 {
 	struct fixture f;
