@@ -13,7 +13,7 @@
 
 /* Events of an input that are decoded at a time: few enough to stay in the cache until they are merged. But
  * what other threads decode ahead must last: that many of all inputs. */
-#define DECODED       2048
+#define DECODED       4096
 #define DECODED_AHEAD (1u << 16)
 _Static_assert(DECODED % DECODER_CHUNK == 0, "what is kept of a damaged block is always the same");
 
