@@ -36,10 +36,10 @@ struct reader {
 	struct loss_row loss; /* `missing`, as it was handed out */
 	struct batch next[2]; /* what comes behind the last batch */
 	size_t nnext;
-	bool hold; /* blocks of events, */
-	bool held; /* as this one: */
-	struct vnt_block block;
+	struct vnt_block block; /* the last one */
 	const uint8_t *payload;
+	bool hold; /* blocks of events */
+	bool held; /* that one: it comes again */
 };
 
 static int buffer_reserve(struct buffer *buffer, size_t size)
@@ -246,43 +246,37 @@ static void reader_spoil(struct reader *reader)
 	parts_spoil(reader->parts);
 }
 
-/* As parts_next(), or once more the block that was held. */
-static int reader_block(struct reader *reader, struct vnt_block *block, const uint8_t **payload)
+/* As parts_next(), to `block` and `payload`; or once more what they hold. */
+static int reader_block(struct reader *reader)
 {
 	if (!reader->held)
-		return parts_next(reader->parts, block, payload);
-	*block = reader->block;
-	*payload = reader->payload;
+		return parts_next(reader->parts, &reader->block, &reader->payload);
 	reader->held = false;
 	return 1;
 }
 
-/* One that is known to be damaged, or empty, ends nothing. */
-static bool reader_holds(const struct reader *reader, const struct vnt_block *block,
-			 const uint8_t *payload)
+/* Does it hold this one? What is known to be damaged, or empty, it does not. */
+static bool reader_holds(const struct reader *reader)
 {
-	return reader->hold && block->type == BLOCK_EVENTS && payload && block->rows &&
+	const struct vnt_block *block = &reader->block;
+
+	return reader->hold && block->type == BLOCK_EVENTS && reader->payload && block->rows &&
 	       block->major <= BLOCK_MAJOR;
 }
 
 /* What is missing before it comes first. */
-static int reader_hold_block(struct reader *reader, const struct vnt_block *block,
-			     const uint8_t *payload, struct batch *batch)
+static void reader_hold_block(struct reader *reader, struct batch *batch)
 {
-	reader->block = *block;
-	reader->payload = payload;
 	reader->held = true;
 	*batch = (struct batch){.type = BATCH_EVENTS};
-	reader_miss(reader, block->position, block->first_ns);
+	reader_miss(reader, reader->block.position, reader->block.first_ns);
 	if (reader->missing.count)
 		reader_take_loss(reader, batch);
-	return 1;
 }
 
 int reader_next(struct reader *reader, struct batch *batch)
 {
-	const uint8_t *payload;
-	struct vnt_block block;
+	const struct vnt_block *block = &reader->block;
 	int err;
 
 	if (reader->nnext) {
@@ -297,16 +291,18 @@ int reader_next(struct reader *reader, struct batch *batch)
 			return err ? err : 1;
 		reader_spoil(reader);
 	}
-	while ((err = reader_block(reader, &block, &payload)) > 0) {
-		bool plausible = reader_plausible(reader, &block);
+	while ((err = reader_block(reader)) > 0) {
+		bool plausible = reader_plausible(reader, block);
 
-		if (plausible && reader_holds(reader, &block, payload))
-			return reader_hold_block(reader, &block, payload, batch);
-		err = plausible ? reader_decode(reader, &block, payload, batch) : -EBADMSG;
+		if (plausible && reader_holds(reader)) {
+			reader_hold_block(reader, batch);
+			return 1;
+		}
+		err = plausible ? reader_decode(reader, block, reader->payload, batch) : -EBADMSG;
 		if (err == -ENOMEM)
 			return err;
 		if (plausible)
-			reader_count(reader, &block, !err);
+			reader_count(reader, block, !err);
 		if (err) {
 			parts_reject(reader->parts);
 			continue;
