@@ -14,8 +14,10 @@ int legs_open(struct legs *legs, size_t room)
 {
 	legs->legs = malloc(room * sizeof(*legs->legs));
 	legs->counts = malloc(room * sizeof(*legs->counts));
+	if (!legs->legs || !legs->counts)
+		return -ENOMEM;
 	legs->room = room;
-	return legs->legs && legs->counts ? 0 : -ENOMEM;
+	return 0;
 }
 
 void legs_close(struct legs *legs)

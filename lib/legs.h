@@ -65,6 +65,7 @@ void legs_begin(struct legs *legs, uint16_t begin);
 void legs_add(struct legs *legs, const struct legs_shape *shape, struct chunk *chunk, size_t count,
 	      struct packet *packets);
 
+/* All of them were added: the counts get the probes that these become, too. */
 void legs_end(struct legs *legs, const struct legs_shape *shape);
 
 /* Cuts it behind so many sightings, at least one; *rest is what is left of it. */

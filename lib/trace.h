@@ -272,7 +272,7 @@ struct batch {
 		const struct leg *legs;
 	};
 	uint64_t now_ns; /* of epochs from a merge: where they are in the order of time; else 0 */
-	/* Of events and legs from a reader: when the first and the last event was, as the trace has it. */
+	/* Of events, counts and legs from a reader: when the first and the last event was, by its clock. */
 	uint64_t first_ns;
 	uint64_t last_ns;
 };
